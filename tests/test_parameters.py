@@ -1,0 +1,198 @@
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from scgen_lib import parameters
+from scgen_lib.errors import ParameterError
+
+CELL = """\
+# How long and how fast.
+epochs: int = 300  # in [1, inf): epochs at most (dca -e)
+learning_rate: float | None = None  # in (0, 0.1]: step size; None: 1e-3
+activation: str = "relu"  # one of relu, selu, elu, linear: hidden units
+variants: list[str] = ["faithful", "corrected"]  # subset of faithful, corrected: what to run
+dropout: float | list[float] = 0.0  # in [0, 1): rate, or one a layer
+dataset: str = "dca_student"  # any: preset, dataset name or path
+seeds: list[int] = [0, 1, 2]  # in [0, inf): one run each
+fast: bool = False  # any: test size
+out: str | None = None  # any: folder of the records
+"""
+
+
+@pytest.fixture
+def spec():
+    return parameters.parse(CELL)
+
+
+def test_a_cell_is_read_in_order_with_type_default_rule_and_meaning(spec):
+    assert list(spec)[:2] == ["epochs", "learning_rate"]
+    epochs = spec["epochs"]
+    assert (epochs.type, epochs.default, epochs.rule) == (int, 300, "in [1, inf)")
+    assert epochs.meaning == "epochs at most (dca -e)"
+    assert spec["learning_rate"].meaning == "step size; None: 1e-3"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("epochs", 5, 5),
+        ("epochs", "7", 7),
+        ("learning_rate", 0.1, 0.1),
+        ("learning_rate", "1e-3", 0.001),
+        ("learning_rate", "null", None),
+        ("dropout", 0, 0.0),
+        ("dropout", "[0, 0.5]", [0.0, 0.5]),
+        ("activation", "elu", "elu"),
+        ("variants", "[corrected]", ["corrected"]),
+        ("seeds", "[0,1]", [0, 1]),
+        ("seeds", (4,), [4]),
+        ("fast", "true", True),
+        ("dataset", "12", "12"),
+        ("out", None, None),
+    ],
+)
+def test_legal_values_come_back_in_their_declared_type(spec, name, given, expected):
+    value = parameters.check({name: given}, spec)[name]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("epochs", 0),
+        ("epochs", True),
+        ("epochs", 2.5),
+        ("epochs", "many"),
+        ("epochs", None),
+        ("learning_rate", 0),
+        ("learning_rate", 0.2),
+        ("learning_rate", float("nan")),
+        ("learning_rate", False),
+        ("activation", "tanh"),
+        ("variants", []),
+        ("variants", ["faithful", "faithful"]),
+        ("variants", "faithful"),
+        ("variants", "[faithful"),
+        ("dropout", [0.1, 1.0]),
+        ("seeds", [0, -1]),
+        ("seeds", 3),
+        ("fast", 1),
+        ("dataset", 12),
+    ],
+)
+def test_an_illegal_value_is_refused_in_one_line_with_the_legal_ones(spec, name, given):
+    with pytest.raises(ParameterError) as error:
+        parameters.check({name: given}, spec)
+    message = str(error.value)
+    assert message.startswith(f"Parameter {name} must be ")
+    assert repr(given) in message
+    assert spec[name].legal in message
+    assert "\n" not in message
+
+
+def test_an_unknown_name_gets_the_nearest_one(spec):
+    with pytest.raises(ParameterError, match=r"^Unknown parameter epocs: did you mean epochs\?$"):
+        parameters.check({"epocs": 5}, spec)
+    with pytest.raises(ParameterError, match="the parameters are epochs, learning_rate"):
+        parameters.check({"zzz": 5}, spec)
+
+
+def test_what_is_not_given_keeps_its_default(spec):
+    assert parameters.check({}, spec) == {name: parameter.default for name, parameter in spec.items()}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "epochs = 5  # any: no type",
+        "epochs: int = 5",
+        "epochs: int = 5  # a comment without a rule",
+        "epochs: int = 5  # about 5: no such rule",
+        "epochs: dict = {}  # any: no such type",
+        "epochs: int = len([1])  # any: not a literal",
+        "epochs: int = (",
+    ],
+)
+def test_a_line_outside_the_grammar_is_refused(line):
+    with pytest.raises(ParameterError, match="parameters cell"):
+        parameters.parse(line)
+
+
+def test_a_default_outside_its_own_range_is_refused():
+    with pytest.raises(ParameterError, match="epochs must be int, in \\[1, inf\\), got 0"):
+        parameters.parse("epochs: int = 0  # in [1, inf): epochs")
+
+
+def test_a_file_that_is_no_notebook_is_refused(tmp_path):
+    (tmp_path / "bad.ipynb").write_text("no json")
+    for path in (tmp_path / "bad.ipynb", tmp_path / "absent.ipynb"):
+        with pytest.raises(ParameterError, match="Expected a Jupyter notebook"):
+            parameters.from_notebook(path)
+
+
+def test_a_notebook_without_the_tag_is_refused():
+    with pytest.raises(ParameterError, match="tagged `parameters`"):
+        parameters.from_notebook(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("a = 1")]))
+
+
+def session(*cells):
+    """Run cells as a notebook kernel does: each is in the history before it runs."""
+    namespace = {"In": [""]}
+    for cell in cells:
+        namespace["In"].append(cell)
+        exec(cell, namespace)
+    return namespace
+
+
+CHECK = "from scgen_lib import parameters\nparameters.check_namespace(globals())"
+
+
+def test_in_a_notebook_values_are_written_back_in_their_type():
+    namespace = session(CELL, '# Parameters\nseeds = "[4, 5]"\nlearning_rate = 0.01', CHECK)
+    assert namespace["seeds"] == [4, 5]
+
+
+def test_in_a_notebook_an_unknown_or_illegal_parameter_stops_the_run():
+    with pytest.raises(ParameterError, match="did you mean epochs"):
+        session(CELL, "# Parameters\nepocs = 5", CHECK)
+    with pytest.raises(ParameterError, match="Parameter epochs must be"):
+        session(CELL, "# Parameters\nepochs = -1", CHECK)
+
+
+def test_cells_can_be_run_again_in_a_live_session():
+    later = "model = 3\nfigure: int = 2"
+    namespace = session(CELL, CHECK, later, CHECK, CELL, "epochs = 9", CHECK, later, CHECK)
+    assert namespace["epochs"] == 9
+
+
+def test_outside_a_notebook_the_check_says_what_to_do():
+    with pytest.raises(ParameterError, match="run the parameters cell first"):
+        parameters.check_namespace({"epochs": 3})
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["epocs", "5"], "ParameterError: Unknown parameter epocs: did you mean epochs?"),
+        (["epochs", "-1"], "ParameterError: Parameter epochs must be int, in [1, inf), got -1; set a legal value."),
+    ],
+)
+def test_plain_papermill_stops_in_one_line(tmp_path, given, line):
+    cell = nbformat.v4.new_code_cell
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            cell("epochs: int = 3  # in [1, inf): epochs", metadata={"tags": ["parameters"]}),
+            cell(CHECK),
+            cell("print('trained')"),
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "-p", *given, "--no-progress-bar"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1] == line
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs == []
