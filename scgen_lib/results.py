@@ -1,0 +1,158 @@
+"""What a run measured, beside what the papers say: records, their provenance, and the table of both."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scgen_lib import provenance
+from scgen_lib.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim, claim, claims, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+
+# Blue to orange: told apart with any colour vision, and the shape says the same.
+COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
+
+
+class Run:
+    """The values that a notebook measures, recorded beside the claims.
+
+    Parameters
+    ----------
+    name
+        Name of the run or of its paper's chapter.
+    parameters
+        The notebook's parameters.
+    seed
+        Seed of the run.
+    dataset
+        What is known of the data, as in ``adata.uns["dataset"]``; ``name`` is the data of a record by default.
+    out
+        Folder of ``records.json``; None writes nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        seed: int = 0,
+        dataset: Mapping[str, object] | None = None,
+        out: str | None = None,
+    ):
+        self.name, self.seed, self.out = name, seed, out
+        self.parameters, self.dataset = dict(parameters or {}), dict(dataset or {})
+        self.records: list[dict] = []
+        self.started = provenance.now()
+
+    def add(
+        self,
+        claim_id: str | None,
+        metric: str,
+        value: float,
+        *,
+        seed: int | None = None,
+        dataset: str | None = None,
+        variant: str | None = None,
+        method: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Record one value; a value that is not finite is kept as None with a note.
+
+        Raises
+        ------
+        InputError
+            If there is no claim of that id.
+        """
+        if claim_id is not None:
+            claim(claim_id)
+        number = float(value)
+        if not math.isfinite(number):
+            number, note = None, "; ".join(filter(None, (note, f"value was {value}")))
+        self.records.append({
+            "claim": claim_id, "metric": metric, "value": number, "seed": int(self.seed if seed is None else seed),
+            "dataset": dataset or self.dataset.get("name"), "variant": variant, "method": method, "note": note,
+        })  # fmt: skip
+
+    def table(self, paper: str) -> "pd.DataFrame":
+        """Return the paper beside this run, a row a claim (see :func:`compare`)."""
+        return compare(claims(paper), self.records, self.parameters)
+
+    def show(self, paper: str) -> "Styler":
+        """Return :meth:`table` for display, with the verdict by word, shape and colour."""
+        return style(self.table(paper))
+
+    def save(self) -> Path | None:
+        """Write ``<out>/records.json`` with its provenance, and return the path; with ``out=None`` do nothing."""
+        if self.out is None:
+            return None
+        path = Path(self.out) / "records.json"
+        content = {
+            "run": self.name, "seed": self.seed, "parameters": self.parameters, "dataset": self.dataset,
+            "provenance": provenance.collect() | {
+                "edition": self.parameters.get("edition"),
+                "started": self.started.isoformat(timespec="seconds"),
+                "duration_s": round((provenance.now() - self.started).total_seconds(), 1),
+            },
+            "records": self.records,
+        }  # fmt: skip
+        provenance.write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
+        return path
+
+
+def _plain(value: object) -> object:
+    """Turn NumPy's numbers and arrays into what JSON knows."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def compare(
+    of: Iterable[Claim], records: Iterable[Mapping], parameters: Mapping[str, object] | None = None
+) -> "pd.DataFrame":
+    """Join claims and records: a row for each claim, data set and variant, and one for a claim without a record.
+
+    Returns
+    -------
+    DataFrame with the columns claim, where, metric, published, unit, variant, mean, sd (over seeds, ddof 1), seeds
+    (their number), dataset, verdict and reason; mean and sd are NaN where there is no number.
+    """
+    import pandas as pd
+
+    groups: dict[tuple, dict[str, dict[int, float | None]]] = {}
+    for record in records:
+        key = record["dataset"], record["variant"]
+        groups.setdefault(key, {}).setdefault(record["claim"], {})[record["seed"]] = record["value"]
+    rows = []
+    for item in of:
+        ids = [x for part in item.relation for x in (part["of"], part.get("minus")) if x] or [item.id]
+        found = [(key, group) for key, group in groups.items() if any(group.get(i) for i in ids)]
+        # Values without a variant (the observed data, say) serve the relations of every variant on the same data.
+        variants = [hit for hit in found if hit[0][1] is not None]
+        for (dataset, variant), group in (variants if item.relation and variants else found) or [((None, None), {})]:
+            values = groups.get((dataset, None), {}) | group
+            numbers = [v for v in values.get(item.id, {}).values() if v is not None]
+            judged = verdict(item, values, dataset, parameters)
+            rows.append({
+                "claim": item.id, "where": item.where, "metric": item.metric, "published": item.value,
+                "unit": item.unit, "variant": variant,
+                "mean": statistics.fmean(numbers) if numbers else math.nan,
+                "sd": statistics.stdev(numbers) if len(numbers) > 1 else math.nan,
+                "seeds": len(numbers), "dataset": dataset or item.dataset,
+                "verdict": judged.word, "reason": judged.reason,
+            })  # fmt: skip
+    return pd.DataFrame(rows).astype({"published": float})
+
+
+def style(table: "pd.DataFrame") -> "Styler":
+    """Return the table for display: rounded, and the verdict by word, shape and colour."""
+    shown = table.drop(columns="where").assign(
+        variant=table["variant"].fillna(""), verdict=[f"{SHAPES[word]} {word}" for word in table["verdict"]]
+    )
+    return (
+        shown.style.hide(axis="index")
+        .format({"published": "{:g}", "mean": "{:.3g}", "sd": "{:.2g}"}, na_rep="–")
+        .map(lambda word: f"color: {COLOURS[word[2:]]}; font-weight: 600", subset=["verdict"])
+    )
