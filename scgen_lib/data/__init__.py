@@ -1,0 +1,23 @@
+"""Data: registered public sets, a user's own files, simulation with a known truth, and the checks at the door.
+
+``load`` is the entrance to all of them. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from scgen_lib.data import checks
+from scgen_lib.data.datasets import datasets, load, pbmc68k_labels, prefetch, zeisel_annotation
+
+if TYPE_CHECKING:
+    from scgen_lib.data import splatter
+
+__all__ = ["checks", "datasets", "load", "pbmc68k_labels", "prefetch", "splatter", "zeisel_annotation"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "splatter":
+        return import_module("scgen_lib.data.splatter")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

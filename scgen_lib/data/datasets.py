@@ -1,0 +1,281 @@
+"""``load``: one door for registered data sets, Splatter presets and a user's own files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgen_lib.data import checks, readers, registry
+from scgen_lib.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from anndata import AnnData
+
+
+_SHIPPED = "scanpy.datasets.pbmc68k_reduced()"
+
+
+def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | None = None) -> AnnData:
+    """Load a data set by name, simulate a Splatter preset by name, or read a file of raw counts.
+
+    A known name wins over a file of the same name in the working folder; ``./NAME`` or a `Path` is always the file.
+    Files of registered sets come from the folder in ``SCGEN_DATA_DIR``, else from the cache (``SCGEN_CACHE_DIR``),
+    else from their public source, and always with the registered hash; ``pbmc68k_reduced`` needs none.
+
+    Parameters
+    ----------
+    name_or_path
+        A name that `datasets` lists, a preset of `scgen_lib.data.splatter`, or an ``.h5ad``, 10x ``.h5``, 10x ``mtx``
+        folder, ``.loom``, ``.csv[.gz]`` or ``.tsv[.gz]``.
+    transpose
+        For ``.csv`` and ``.tsv``: the table is genes × cells.
+    labels
+        Column of ``obs`` (of the table, for ``.csv`` and ``.tsv``) that becomes ``obs["cell_type"]``.
+
+    Returns
+    -------
+    AnnData
+        Cells × genes. ``X`` and ``layers["counts"]`` hold the raw counts as int32, CSR where more than half are zero,
+        else dense; ``layers["true_counts"]`` those without dropout, where known; ``obs["cell_type"]`` the labels
+        (categorical, missing for unlabelled cells); ``uns["dataset"]`` name, title, source, accession, licence,
+        citation, sha256, values, simulated and, where there is something to know, note. A set whose source has only
+        log values has them in ``layers["log"]`` and ``X`` (float32), and no counts. Genes and cells without counts
+        stay: see `checks.drop_empty`.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, a file is absent, damaged or no matrix of raw counts, names repeat, or ``labels`` is
+        absent.
+    ParameterError
+        If ``transpose`` is asked of anything but a table.
+    """
+    name = str(name_or_path)
+    # a name has neither a folder nor a suffix: what has, is meant as a file even where it is missing
+    if isinstance(name_or_path, Path) or Path(name).name != name or Path(name).suffix:
+        adata = _own(Path(name).expanduser(), transpose, labels)
+    elif transpose:
+        raise ParameterError(f"transpose serves .csv and .tsv tables, but {name!r} is none: leave it out.")
+    elif name in registry.DATASETS:
+        adata = _registered(registry.DATASETS[name])
+    else:
+        adata = _simulated(name)
+    if labels is not None:
+        checks.check_labels(adata[adata.obs[labels].notna()] if labels in adata.obs else adata, labels, min_classes=1)
+        adata.obs["cell_type"] = adata.obs[labels]
+    if "cell_type" in adata.obs:
+        adata.obs["cell_type"] = adata.obs["cell_type"].astype("category").cat.remove_unused_categories()
+    return adata
+
+
+def datasets() -> pd.DataFrame:
+    """Return the registered data sets, a row each.
+
+    Returns
+    -------
+    DataFrame
+        ``name``, ``title``, ``cells``, ``genes`` (0: labels only), ``labels`` (number of classes, 0: none), ``values``
+        (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its files), ``citation``.
+    """
+    import pandas as pd
+
+    columns = ["name", "title", "cells", "genes", "labels", "values", "accession", "licence", "bytes", "citation"]
+    entries = registry.DATASETS.values()
+    rows = [vars(entry) | {"licence": entry.licence, "bytes": sum(f.bytes for f in entry.sources)} for entry in entries]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | None = None) -> list[Path]:
+    """Fetch the files of data sets ahead of use and print a line for each: present, fetched or failed.
+
+    Parameters
+    ----------
+    names
+        Names of data sets; all without it.
+    dest
+        Folder to fill, laid out as ``SCGEN_DATA_DIR`` expects; the cache without it.
+
+    Returns
+    -------
+    list of Path
+        The files, all with their registered hash.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown.
+    DataError
+        At the end, if some of the files could not be had.
+    """
+    chosen = list(registry.DATASETS) if names is None else [names] if isinstance(names, str) else list(names)
+    if unknown := [name for name in chosen if name not in registry.DATASETS]:
+        raise ParameterError(_unknown(unknown[0]))
+    keys = (
+        registry.FILES if names is None else dict.fromkeys(k for name in chosen for k in registry.DATASETS[name].files)
+    )
+    folder = registry.cache_folder() if dest is None else Path(dest).expanduser()
+    paths, failed = [], []
+    for file in (registry.FILES[key] for key in keys):
+        try:
+            path = (registry.local_file(file) if dest is None else None) or registry.stored_file(file, folder)
+            state = "present" if path else "fetched"
+            paths.append(path or registry.download(file, folder))
+            print(f"{state:8} {file.key}", flush=True)
+        except DataError as error:
+            failed.append(file.key)
+            print(f"failed   {file.key}: {error}", flush=True)
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(keys)} files could not be fetched ({', '.join(failed)}): see the lines above and "
+            "fetch again."
+        )
+    return paths
+
+
+def zeisel_annotation() -> pd.DataFrame:
+    """Annotation of all 3,005 cells of Zeisel et al. (2015), doi:10.1126/science.aaa1934.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by cell id: ``tissue``, ``group`` (1-9), ``total_mRNA_mol``, ``well``, ``sex`` (±1), ``age`` (days),
+        ``diameter`` (µm), ``level1class`` (7 classes), ``level2class``.
+    """
+    from scgen_lib.data import recipes
+
+    return recipes.zeisel_annotation(registry.fetch(registry.DATASETS["zeisel_annotation"].sources[0]))
+
+
+def pbmc68k_labels() -> pd.Series:
+    """Annotation of all 68,579 PBMC of Zheng et al. (2017), doi:10.1038/ncomms14049, in the order of their matrix.
+
+    Returns
+    -------
+    Series
+        Categorical, 11 cell types.
+    """
+    import pandas as pd
+
+    path = registry.fetch(registry.DATASETS["pbmc68k_labels"].sources[0])
+    return pd.Series(path.read_text(encoding="utf-8").splitlines(), name="cell_type", dtype="category")
+
+
+def _registered(entry: registry.Dataset) -> AnnData:
+    if not entry.recipe:
+        raise DataError(
+            f"Expected a data set with expression, but {entry.name} is a table of labels: call "
+            f"scgen_lib.data.{entry.name}()."
+        )
+    from scgen_lib.data import recipes
+
+    paths = [] if entry.shipped else [registry.fetch(file) for file in entry.sources]
+    adata = getattr(recipes, entry.recipe)(*paths)
+    notes = [entry.note] * bool(entry.note)
+    for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
+        if not names.is_unique:
+            notes.append(f"{names.duplicated().sum()} {what} names repeat in the source and got a number.")
+    adata.obs_names_make_unique()
+    adata.var_names_make_unique()
+    adata.uns["dataset"] = {
+        "name": entry.name,
+        "title": entry.title,
+        "source": [_SHIPPED] if entry.shipped else [file.url for file in entry.sources],
+        "accession": entry.accession,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "sha256": [] if entry.shipped else [file.sha256 for file in entry.sources],
+        "values": entry.values,
+        "simulated": entry.simulated,
+    } | ({"note": " ".join(notes)} if notes else {})
+    if entry.values == "log":
+        adata.X = np.asarray(adata.X, dtype=np.float32)
+        adata.layers["log"] = adata.X.copy()
+        return adata
+    return _with_counts(adata)
+
+
+def _own(path: Path, transpose: bool, labels: str | None) -> AnnData:
+    adata = readers.read(path, transpose=transpose, labels=labels)
+    known = adata.uns.get("dataset")
+    adata.uns["dataset"] = {
+        "title": path.name,
+        "accession": "",
+        "licence": "",
+        "citation": "",
+        "simulated": False,
+        # a file that was saved from a loaded or simulated set still says so
+        **({key: _plain(value) for key, value in known.items()} if isinstance(known, Mapping) else {}),
+        "name": path.resolve().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem,
+        "values": "counts",
+        "source": [path.name],
+        "sha256": [readers.sha256(path)],
+    }
+    if not adata.var_names.is_unique and "gene_ids" in adata.var and adata.var["gene_ids"].is_unique:
+        # 10x references repeat symbols; the ids tell the genes apart
+        again = adata.var_names.duplicated().sum()
+        adata.uns["dataset"]["note"] = (
+            f'{again} gene symbols repeat and got a number; var["gene_ids"] tells them apart.'
+        )
+        adata.var_names_make_unique()
+    return _with_counts(adata)
+
+
+def _simulated(name: str) -> AnnData:
+    from scgen_lib.data import splatter
+
+    try:
+        return splatter.preset(name)
+    except ParameterError as error:
+        if Path(name).is_dir():
+            return _own(Path(name), transpose=False, labels=None)
+        raise DataError(_unknown(name, splatter.PRESETS)) from error
+
+
+def _with_counts(adata: AnnData) -> AnnData:
+    """Check ``X`` and lay it down as int32 counts, with the true counts where there are any."""
+    try:
+        checks.check_names(adata)
+        counts = checks.check_counts(adata.X, adata.var_names, adata.obs_names, allow_empty=True)
+    except DataError as error:
+        raise DataError(f"{adata.uns['dataset']['name']}: {error}") from error
+    adata.layers["counts"] = _compact(counts)
+    adata.X = adata.layers["counts"].copy()
+    if "true_counts" in adata.layers:
+        adata.layers["true_counts"] = _compact(adata.layers["true_counts"])
+    return adata
+
+
+def _compact(x: Any) -> Any:
+    """Int32, CSR where more than half of the entries are zero."""
+    from scipy import sparse
+
+    if x.max() > np.iinfo(np.int32).max:
+        raise DataError(
+            f"Expected counts below 2³¹, but the largest is {x.max():g}: give raw counts, not normalised values."
+        )
+    nonzero = x.count_nonzero() if sparse.issparse(x) else np.count_nonzero(x)
+    if 2 * nonzero < x.shape[0] * x.shape[1]:
+        return sparse.csr_matrix(x, dtype=np.int32)
+    return np.asarray(x.toarray() if sparse.issparse(x) else x, dtype=np.int32)
+
+
+def _plain(value: Any) -> Any:
+    """Return what an .h5ad gives back as arrays as the lists and numbers that JSON can hold."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _unknown(name: str, more: Iterable[str] = ()) -> str:
+    known = [*registry.DATASETS, *more]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return (
+        f"Expected the name of a data set{' or a file' if more else ''}, but {name!r} is none: "
+        + (f"did you mean {' or '.join(close)}" if close else f"choose one of {', '.join(known)}")
+        + "."
+    )

@@ -1,0 +1,288 @@
+"""How the files of each registered data set become one AnnData: a function per recipe, named in the registry.
+
+A recipe takes the paths of the files in the registry's order and returns cells × genes with the values in ``X``, labels
+in ``obs["cell_type"]`` where there are any, and true counts in ``layers["true_counts"]`` where they are known.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from zipfile import ZipFile
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import io, sparse
+
+from scgen_lib.data import readers
+from scgen_lib.errors import DataError
+
+
+def pbmc68k_reduced() -> AnnData:
+    """68k PBMC as scanpy ships them, with the counts behind ``raw.X`` = ln(1 + 10⁴ · count / n_counts)."""
+    import scanpy as sc
+
+    adata = sc.datasets.pbmc68k_reduced()
+    scale = sparse.diags_array(adata.obs["n_counts"].to_numpy(dtype=float) / 1e4)
+    counts = sparse.csr_matrix(scale @ adata.raw.X.astype(float).expm1())
+    adata.X = _rounded(counts, "pbmc68k_reduced")
+    adata.raw = None
+    adata.obs["cell_type"] = adata.obs["bulk_labels"]
+    return adata
+
+
+def pbmc_facs(path: Path) -> AnnData:
+    """FACS-purified PBMC and the 100 cells that the source holds out."""
+    content = readers.rda(path)
+    parts = [
+        (content["counts"], content["samples"], "train"),
+        (content["counts_test"], content["samples_test"], "test"),
+    ]
+    counts, names = zip(*((x, rows) for x, rows, _ in (readers.from_dgc(part) for part, _, _ in parts)), strict=True)
+    obs = pd.concat([samples.assign(split=split) for _, samples, split in parts])
+    obs = obs.set_index(np.concatenate(names)).astype({"barcode": str, "split": "category"})
+    obs = obs.rename(columns={"celltype": "cell_type"}).rename(columns=str)
+    genes = content["genes"]
+    adata = AnnData(sparse.vstack(counts, format="csr"), obs=obs)
+    adata.var["gene_ids"] = genes["ensembl"].to_numpy(str)
+    adata.var_names = genes["symbol"].to_numpy(str)
+    return adata
+
+
+def pbmc3k(counts: Path, meta: Path) -> AnnData:
+    """10x 3k PBMC, with the labels of the Seurat tutorial for the cells that passed its filter."""
+    adata = _from_genes_by_cells(*readers.from_dgc(readers.rda(counts)))
+    labels = readers.rda(meta)["classified"]
+    labels.index = labels.index.astype(str) + "-1"
+    adata.obs["cell_type"] = labels.astype(str).reindex(adata.obs_names).astype("category")
+    return adata
+
+
+def scdcc(path: Path) -> AnnData:
+    """HDF5 with ``X`` cells × genes and ``Y`` class numbers, neither genes nor classes named."""
+    with h5py.File(path) as file:
+        adata = _unnamed(file["X"][:])
+        adata.obs["cell_type"] = _numbered(file["Y"][:])
+    return adata
+
+
+def cbmc_citeseq(path: Path, names: Path) -> AnnData:
+    """CITE-seq of cord blood: RNA, ten proteins, named types."""
+    adata = scdcc(path)
+    adata.obs["cluster"] = adata.obs.pop("cell_type")
+    types = io.loadmat(names)["citeseq_names"].ravel()
+    adata.obs["cell_type"] = pd.Categorical([str(entry[0]) for entry in types])
+    # the source does not name the proteins: the order is inferred from the medians by cell type
+    proteins = ["CD3", "CD4", "CD8", "CD45RA", "CD56", "CD16", "CD11c", "CD14", "CD19", "CD34"]
+    with h5py.File(path) as file:
+        adata.obsm["protein"] = pd.DataFrame(file["ADT_X"][:], index=adata.obs_names, columns=proteins)
+    return adata
+
+
+def zeisel(path: Path) -> AnnData:
+    """Three classes of mouse cortex, with the ERCC spike-ins and their true molecule numbers."""
+    content = readers.rda(path)
+    counts = content["count.matrix.large"]
+    cells = [name.removeprefix("X") for name in counts["dim_1"].to_numpy()]
+    adata = _from_genes_by_cells(counts.to_numpy(), counts["dim_0"].to_numpy(), cells)
+    adata.obs["cell_type"] = pd.Categorical(content["labels"])
+    adata.obs["library_size"] = content["library.size"].to_numpy()
+    adata.obs["cell_size"] = content["cell.size"].to_numpy()
+    adata.obsm["ercc"] = content["ercc.matrix"].to_numpy(np.int32).T
+    adata.uns["ercc_molecules"] = content["trueMol"]
+    return adata
+
+
+def zeisel_groups12(path: Path) -> AnnData:
+    """Mouse cortex, groups 1 (interneurons) and 2, counts behind log10(1 + count)."""
+    content = readers.rda(path)
+    adata = _unnamed(_rounded(10 ** content["in_X"].to_numpy().T - 1, path.name))
+    adata.obs["cell_type"] = _numbered(content["true_labs"].to_numpy())
+    return adata
+
+
+def zeisel_toy(path: Path, header: Path) -> AnnData:
+    """200 cells of mouse cortex, level-1 classes by cell id."""
+    adata = readers.read(path)
+    annotation = zeisel_annotation(header)
+    adata.obs["cell_type"] = annotation["level1class"].reindex(adata.obs_names).astype("category")
+    return adata
+
+
+def zeisel_annotation(header: Path) -> pd.DataFrame:
+    """Annotation of all 3,005 cells: the header lines as columns, cell ids as index."""
+    rows = [line.split("\t") for line in header.read_text(encoding="utf-8").splitlines() if line.strip()]
+    # the labels stand behind the name of their line, one column in
+    table = pd.DataFrame({row[0].strip().replace(" ", "_"): row[1:] for row in rows if len(row) > 1})
+    numbers = ["group", "total_mRNA_mol", "well", "sex", "age"]
+    return table.set_index("cell_id").astype(dict.fromkeys(numbers, int) | {"diameter": float})
+
+
+def baron_mouse(*paths: Path) -> AnnData:
+    """Both mice on their common genes."""
+    import anndata
+
+    mice = {str(number): _baron(path) for number, path in enumerate(paths, 1)}
+    adata = anndata.concat(mice, label="mouse", join="inner")
+    adata.obs["cell_type"] = adata.obs.pop("assigned_cluster").astype("category")
+    return adata
+
+
+def _baron(path: Path) -> AnnData:
+    table = pd.read_csv(path, index_col=0)
+    obs = pd.DataFrame({name: table.pop(name) for name in ("barcode", "assigned_cluster")})
+    return AnnData(sparse.csr_matrix(table.to_numpy()), obs=obs, var=pd.DataFrame(index=table.columns))
+
+
+def baron_human(path: Path) -> AnnData:
+    """Human islets, with the donor."""
+    table = pd.read_csv(path, index_col=0)
+    obs = pd.DataFrame({"cell_type": table.pop("label"), "donor": table.pop("sampleID")}, dtype="category")
+    return AnnData(table.to_numpy(), obs=obs, var=pd.DataFrame(index=table.columns))
+
+
+def goolam(path: Path) -> AnnData:
+    """Mouse embryos, the stages as ordered categories."""
+    content = readers.rda(path)
+    adata = _from_genes_by_cells(
+        content["data"].to_numpy(), *(content["data"][dim].to_numpy() for dim in ("dim_0", "dim_1"))
+    )
+    stages = ["2cell", "4cell", "8cell", "16cell", "blast"]
+    adata.obs["cell_type"] = pd.Categorical(content["label"], categories=stages, ordered=True)
+    return _with_spike_ins(adata)
+
+
+def treutlein(path: Path) -> AnnData:
+    """Mouse lung, log values."""
+    content = io.loadmat(path)
+    adata = _unnamed(content["in_X"])
+    adata.obs["cell_type"] = _numbered(content["true_labs"])
+    return adata
+
+
+def splatter_pair(observed: Path, truth: Path) -> AnnData:
+    """Two simulations that differ in dropout only."""
+    tables = [pd.read_csv(path, index_col=0) for path in (observed, truth)]
+    groups, true_groups = (table.pop(table.columns[0]) for table in tables)
+    x, t = tables
+    if not (x.index.equals(t.index) and x.columns.equals(t.columns) and (groups == true_groups).all()):
+        raise DataError(
+            f"{observed.name} and {truth.name} should hold the same cells and genes, but differ: fetch both again."
+        )
+    obs = pd.DataFrame({"group": groups, "cell_type": groups}, dtype="category")
+    return AnnData(x.to_numpy(), obs=obs, var=pd.DataFrame(index=x.columns), layers={"true_counts": t.to_numpy()})
+
+
+def splatter_autoclass(path: Path) -> AnnData:
+    """One simulation with true counts, base means, outlier and DE factors (``var``)."""
+    with ZipFile(path) as archive:
+        x, t, obs, var = (
+            pd.read_csv(archive.open(f"Dataset1/{name}.csv"), index_col=0)
+            for name in ("counts", "truecounts", "cellinfo", "geneinfo")
+        )
+    obs = obs.loc[x.index, ["Group", "ExpLibSize"]].rename(columns={"Group": "group", "ExpLibSize": "exp_lib_size"})
+    obs["group"] = obs["cell_type"] = obs["group"].astype("category")
+    return AnnData(
+        x.to_numpy(),
+        obs=obs,
+        var=var.loc[x.columns].drop(columns="Gene"),
+        layers={"true_counts": t.loc[x.index, x.columns].to_numpy()},
+    )
+
+
+def mixology_lines(counts: Path, metadata: Path) -> AnnData:
+    """Three cell lines, labelled by genotype."""
+    return _mixology(counts, metadata, "cell_line_demuxlet")
+
+
+def mixology_rna(counts: Path, metadata: Path) -> AnnData:
+    """Mixed RNA of three cell lines, labelled by mix."""
+    return _mixology(counts, metadata, "mix")
+
+
+def _mixology(counts: Path, metadata: Path, label: str) -> AnnData:
+    table, obs = (pd.read_csv(path, index_col=0) for path in (counts, metadata))
+    obs = obs.loc[table.columns].assign(cell_type=lambda frame: frame[label].astype(str).astype("category"))
+    adata = AnnData(table.to_numpy().T, obs=obs, var=pd.DataFrame(index=table.index))
+    return _with_spike_ins(adata)
+
+
+def paul(counts: Path, labels: Path) -> AnnData:
+    """Mouse myeloid progenitors."""
+    adata = _from_genes_by_cells(*readers.from_dgc(readers.rda(counts)))
+    adata.obs["cell_type"] = pd.Categorical(readers.rda(labels))
+    return adata
+
+
+def c_elegans(path: Path) -> AnnData:
+    """Embryos with their age, log values."""
+    content = readers.rda(path)
+    values = content["g"]
+    adata = _from_genes_by_cells(values.to_numpy(), *(values[dim].to_numpy() for dim in ("dim_0", "dim_1")))
+    adata.obs = content["p"].set_index("sname").loc[adata.obs_names, ["age", "accession"]]
+    adata.obs = adata.obs.rename(columns=str)
+    return adata
+
+
+def fetal_brain(counts: Path, assignments: Path, *bulk: Path) -> AnnData:
+    """Fetal brain, with the annotation by cell name and the bulk replicates in ``uns["bulk"]``."""
+    bands, genes = [], []
+    with tarfile.open(counts) as archive:
+        # sparse by bands of genes: the whole table would take 740 MB
+        for band in pd.read_csv(archive.extractfile(archive.next()), sep=" ", index_col=0, chunksize=2000):
+            bands.append(sparse.csr_matrix(band.to_numpy()))
+            genes.extend(band.index)
+    adata = _from_genes_by_cells(sparse.vstack(bands), genes, band.columns)
+    with tarfile.open(assignments) as archive:
+        table = pd.read_csv(
+            archive.extractfile(archive.next()), index_col="Cell.name", usecols=["Cell.name", "Annotation"]
+        )
+    types = table["Annotation"].reindex(adata.obs_names).str.removesuffix("(Fetal_Brain)").str.strip()
+    adata.obs["cell_type"] = types.astype("category")
+    # a RefSeq id that lies at several places has a row for each
+    fpkm = [pd.read_csv(path, sep="\t").groupby("gene_id")["FPKM"].sum() for path in bulk]
+    adata.uns["bulk"] = pd.concat(fpkm, axis=1, keys=[f"replicate_{i}" for i in range(1, len(bulk) + 1)])
+    return adata
+
+
+def _rounded(values: np.ndarray | sparse.csr_matrix, name: str) -> np.ndarray | sparse.csr_matrix:
+    """Whole numbers behind values that were computed from counts; refused where they are none."""
+    entries = values.data if sparse.issparse(values) else values
+    whole = np.rint(entries)
+    # float32 logarithms leave at most 0.08 in the public file, values that are no counts about 0.5
+    if (worst := np.abs(entries - whole).max()) > 0.15:
+        raise DataError(
+            f"The values of {name} should come from counts, but one lies {worst:.2f} from an integer: fetch it again."
+        )
+    if not sparse.issparse(values):
+        return whole
+    values.data = whole
+    values.eliminate_zeros()
+    return values
+
+
+def _from_genes_by_cells(x: np.ndarray | sparse.spmatrix, genes: np.ndarray, cells: np.ndarray) -> AnnData:
+    obs, var = (pd.DataFrame(index=np.asarray(names, dtype=str)) for names in (cells, genes))
+    return AnnData(x.T.tocsr() if sparse.issparse(x) else x.T, obs=obs, var=var)
+
+
+def _unnamed(x: np.ndarray) -> AnnData:
+    """Cells and genes numbered from 1, for sources that name neither."""
+    obs, var = (
+        pd.DataFrame(index=[f"{what}_{i}" for i in range(1, n + 1)])
+        for what, n in zip(("cell", "gene"), x.shape, strict=True)
+    )
+    return AnnData(x, obs=obs, var=var)
+
+
+def _numbered(classes: np.ndarray) -> pd.Categorical:
+    """Class numbers as categories in numerical order."""
+    numbers = np.asarray(classes).ravel().astype(int)
+    return pd.Categorical(numbers).rename_categories(str)
+
+
+def _with_spike_ins(adata: AnnData) -> AnnData:
+    adata.var["spike_in"] = adata.var_names.str.startswith("ERCC-")
+    return adata

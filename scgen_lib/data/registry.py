@@ -1,0 +1,180 @@
+"""The registry of public data sets, and how their files come: own folder, cache, download."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from scgen_lib.errors import DataError
+
+
+@dataclass(frozen=True)
+class File:
+    """One public file: where it comes from and how it is recognised.
+
+    Attributes
+    ----------
+    key
+        Folder and name, ``"zeisel-2015/zeisel.rda"``: the same under ``SCGEN_DATA_DIR``, in the cache and here.
+    bytes
+        Size in bytes.
+    sha256
+        Its hash, 64 hexadecimal digits.
+    licence
+        Licence stated by the repository that publishes the file.
+    url
+        Raw address, pinned to a commit.
+    """
+
+    key: str
+    bytes: int
+    sha256: str
+    licence: str
+    url: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set of the registry; its numbers are those of the object that ``load`` returns.
+
+    Attributes
+    ----------
+    files
+        Keys of its files, in the order in which the recipe takes them.
+    recipe
+        Function of ``scgen_lib.data.recipes`` that reads the files; empty for a table of labels.
+    values
+        ``"counts"``, ``"log"`` (the source has only log values) or ``"labels"`` (no expression).
+    shipped
+        Whether the recipe needs no file at all.
+    """
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    cells: int
+    genes: int
+    labels: int
+    values: str
+    accession: str
+    citation: str
+    recipe: str = ""
+    note: str = ""
+    simulated: bool = False
+    shipped: bool = False
+
+    @property
+    def sources(self) -> list[File]:
+        """The entries of its files."""
+        return [FILES[key] for key in self.files]
+
+    @property
+    def licence(self) -> str:
+        """The licences of its files, each once."""
+        return "; ".join(dict.fromkeys(file.licence for file in self.sources))
+
+
+_TABLE = tomllib.loads(resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8"))
+FILES = {key: File(key, **entry) for key, entry in _TABLE["files"].items()}
+DATASETS = {
+    name: Dataset(name, **{**entry, "files": tuple(entry["files"])}) for name, entry in _TABLE["datasets"].items()
+}
+
+
+def local_file(file: File) -> Path | None:
+    """Return the file under ``SCGEN_DATA_DIR`` with its hash verified, or None where it is not there.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist, or the file is not the registered one.
+    """
+    folder = os.environ.get("SCGEN_DATA_DIR")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise DataError(f"SCGEN_DATA_DIR should name a folder, but {folder!r} is none: correct or unset the variable.")
+    path = Path(folder, file.key)
+    if not path.is_file():
+        return None
+    import pooch
+
+    found = pooch.file_hash(str(path))
+    if found != file.sha256:
+        raise DataError(
+            f"{path} should have sha256 {file.sha256} ({file.bytes} bytes), but it has {found} "
+            f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded."
+        )
+    return path
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded files: ``SCGEN_CACHE_DIR``, else the user's cache folder."""
+    import pooch
+
+    return Path(os.environ.get("SCGEN_CACHE_DIR") or pooch.os_cache("scgen_lib")).expanduser()
+
+
+def stored_file(file: File, folder: str | Path) -> Path | None:
+    """Return the file in ``folder`` if the registered one is there, else None."""
+    import pooch
+
+    path = Path(folder, file.key)
+    return path if path.is_file() and pooch.file_hash(str(path)) == file.sha256 else None
+
+
+def fetch(file: File) -> Path:
+    """Return a verified local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source.
+
+    Raises
+    ------
+    DataError
+        If the file under ``SCGEN_DATA_DIR`` is another one, or the download fails.
+    """
+    return local_file(file) or stored_file(file, cache_folder()) or download(file, cache_folder())
+
+
+def download(file: File, folder: str | Path) -> Path:
+    """Download a registered file to its place in ``folder``, under a temporary name until its hash is right.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be reached, sends something else, or the folder cannot be written.
+    """
+    import pooch
+    import requests
+
+    # pooch tells every download on stderr; the progress bar and the errors below say enough
+    pooch.get_logger().setLevel("WARNING")
+    store = pooch.create(
+        path=folder,
+        base_url="",
+        registry={file.key: f"sha256:{file.sha256}"},
+        urls={file.key: file.url},
+        retry_if_failed=2,
+    )
+    way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names."
+    try:
+        return Path(store.fetch(file.key, progressbar=True))
+    except requests.RequestException as error:
+        raise DataError(
+            f"{file.name} could not be downloaded from {file.url} ({type(error).__name__}): {way_out}"
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            f"The download of {file.name} from {file.url} is not the registered file of {file.bytes} bytes "
+            f"({str(error).split(' Deleted')[0].rstrip('.')}): {way_out}"
+        ) from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise DataError(
+            f"{file.name} could not be written under {folder} ({reason}): make room there, or choose another folder "
+            "with the variable SCGEN_CACHE_DIR or the destination of the fetch."
+        ) from error
