@@ -105,11 +105,13 @@ _REFUSED = object()
 def _coerce(value: object, declared: object) -> object:
     """Return the value in the declared type, or ``_REFUSED``."""
     options = typing.get_args(declared) if isinstance(declared, types.UnionType) else (declared,)
+    options = sorted(options, key=lambda option: option is not types.NoneType)
     if isinstance(value, str) and str not in options:
         value = yaml.safe_load(value)
     for option in options:
         if option is types.NoneType:
-            if value is None:
+            # On a command line None and null are words.
+            if value in (None, "None", "null"):
                 return None
         elif typing.get_origin(option) is list:
             if isinstance(value, list | tuple):

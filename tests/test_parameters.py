@@ -51,6 +51,7 @@ def test_a_cell_is_read_in_order_with_type_default_rule_and_meaning(spec):
         ("fast", "true", True),
         ("dataset", "12", "12"),
         ("out", None, None),
+        ("out", "None", None),
     ],
 )
 def test_legal_values_come_back_in_their_declared_type(spec, name, given, expected):
