@@ -1,0 +1,89 @@
+"""What the AnnData-facing classes of all papers share: they are fitted, saved and loaded in one way."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import anndata
+import keras
+
+from scgen_lib.checkpoint import replacing
+from scgen_lib.errors import CheckpointError, DataError, ParameterError
+
+
+class FittedModel:
+    """A Keras network together with the settings, gene names and history of its training.
+
+    Attributes
+    ----------
+    config
+        The arguments of the constructor.
+    net
+        The network, after `fit` or `load`; its constructor takes `note`, a dict that is kept with the weights.
+    history
+        Name → one value per epoch.
+    """
+
+    net_type: ClassVar[type[keras.Model]]
+
+    def __init__(self, config: dict[str, Any]):
+        self.config = {name: value for name, value in config.items() if name not in ("self", "__class__")}
+        self.net: Any = None
+        self.history: dict[str, list[float]] = {}
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fitted model to one file, ``.keras``; a file that is there stays whole until the new one is."""
+        if os.fspath(path)[-6:] != ".keras":
+            raise ParameterError(f"expected a file name that ends in .keras, got {path}: add the ending")
+        net = self.fitted()
+        net.note = {**net.note, "config": self.config, "history": self.history}
+        with replacing(path) as temporary:
+            net.save(temporary)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read a model written by `save`.
+
+        Raises
+        ------
+        CheckpointError
+            No such file, a damaged one, or a model of another class.
+        """
+        try:
+            net = keras.saving.load_model(path)
+        except Exception as error:
+            raise CheckpointError(
+                f"expected a model saved by {cls.__name__}.save in {path}, got "
+                f"{str(error).splitlines()[0]}: save it again"
+            ) from error
+        if not isinstance(net, cls.net_type):
+            raise CheckpointError(
+                f"expected a model saved by {cls.__name__}.save in {path}, got a {type(net).__name__}: "
+                "name another file"
+            )
+        model = cls(**net.note["config"])
+        model.net, model.history = net, net.note["history"]
+        return model
+
+    def fitted(self) -> Any:
+        """Return the network, or raise `ParameterError` where there is none yet."""
+        if self.net is None:
+            name = type(self).__name__
+            raise ParameterError(f"expected a fitted model, got a new one: call fit or {name}.load first")
+        return self.net
+
+    def check_genes(self, adata: anndata.AnnData) -> None:
+        """Refuse cells that have other genes than those of the training, or another order of them.
+
+        Raises
+        ------
+        DataError
+            Naming how many are known.
+        """
+        names: Sequence[str] = self.fitted().note["var_names"]
+        if list(adata.var_names) != list(names):
+            known = len(set(names) & set(adata.var_names))
+            raise DataError(
+                f"expected the {len(names)} genes of the training in their order, got {adata.n_vars} genes of which "
+                f"{known} are known: subset and reorder with adata[:, model.net.note['var_names']]"
+            )

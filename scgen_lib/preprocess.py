@@ -1,0 +1,153 @@
+"""The papers' transforms of counts: size factor, logarithm, z-score, with statistics that are fitted once and kept."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+from scipy.special import gammaln
+
+from scgen_lib.errors import DataError
+
+Matrix = np.ndarray | sp.csr_matrix
+SizeFactor = Literal["total_median", "kth", "batch_total", "none"]
+ZScore = Literal["gene", "global", "batch", "none"]
+
+
+def size_factors(counts: Matrix, method: SizeFactor, median: float | None = None) -> np.ndarray:
+    """Size factor sᵢ of each cell, by which its counts are divided.
+
+    Parameters
+    ----------
+    counts
+        Raw counts, cells × genes (N, G); CSR stays sparse.
+    method
+        ``total_median``: nᵢ / median(n), the total over its median (DCA). ``kth``: the ⌊G/2⌋-th smallest count of the
+        cell (student reproduction, reported version). ``batch_total``: as total_median; the median is taken again in
+        every mini-batch by the net (student reproduction, public code). ``none``: 1.
+    median
+        Median total of the training cells, for new cells; None takes it from `counts`.
+
+    Returns
+    -------
+    np.ndarray
+        (N,), float32.
+
+    Raises
+    ------
+    DataError
+        A cell's factor is 0, which would turn its counts into infinities.
+    """
+    if method == "none":
+        return np.ones(counts.shape[0], "float32")
+    if method == "kth":
+        k = max(counts.shape[1] // 2 - 1, 0)
+        dense = counts.toarray() if sp.issparse(counts) else counts
+        factor = np.partition(dense, k, axis=1)[:, k]
+    else:
+        total = np.asarray(counts.sum(axis=1), "float64").ravel()
+        factor = total / (np.median(total) if median is None else median)
+    if not (factor > 0).all():
+        raise DataError(
+            f"expected a size factor above 0 for every cell, got 0 for {int((factor <= 0).sum())} of {len(factor)} "
+            f"cells with size_factor={method!r}: "
+            + ("half of their genes are zero, so use 'total_median'" if method == "kth" else "remove empty cells")
+        )
+    return factor.astype("float32")
+
+
+def mean_log_factorial(counts: Matrix) -> np.ndarray:
+    """Mean of lnΓ(x + 1) over the genes of each cell, (N,) float32: the part of a likelihood that only data enter."""
+    dense = counts.data if sp.issparse(counts) else counts
+    logs = gammaln(np.asarray(dense, "float64") + 1)
+    if sp.issparse(counts):
+        logs = sp.csr_matrix((logs, counts.indices, counts.indptr), counts.shape)
+    return np.asarray(logs.mean(axis=1), "float32").ravel()
+
+
+@dataclasses.dataclass
+class Standardiser:
+    """ln(1 + x/s) and z-score with the statistics of the training cells.
+
+    Attributes
+    ----------
+    size_factor, zscore, log1p
+        What is applied; ``zscore="gene"`` is one mean and sd per gene (DCA), ``"global"`` one of each for the whole
+        matrix and ``"batch"`` one of each per mini-batch (student reproduction).
+    median
+        Median total count of the training cells.
+    mean, sd
+        Statistics of the transformed training cells, (G,) or (1,), float32; sd with ddof 1, and 1 where it is 0.
+
+    References
+    ----------
+    Eraslan et al. 2019, Methods, "Data preprocessing"; `scanpy.pp.normalize_total`, `log1p` and `scale` do the same.
+    """
+
+    size_factor: SizeFactor = "total_median"
+    zscore: ZScore = "gene"
+    log1p: bool = True
+    median: float | None = None
+    mean: np.ndarray | None = None
+    sd: np.ndarray | None = None
+
+    def fit(self, counts: Matrix) -> "Standardiser":
+        """Take the statistics from training counts, cells × genes (N, G); CSR stays sparse."""
+        total = np.asarray(counts.sum(axis=1), "float64").ravel()
+        self.median = float(np.median(total))
+        if self.zscore in ("gene", "global"):
+            mean, square = self._moments(counts)
+            n = counts.shape[0]
+            if self.zscore == "global":
+                mean, square, n = mean.mean(keepdims=True), square.mean(keepdims=True), n * counts.shape[1]
+            variance = np.maximum(square - mean**2, 0) * n / max(n - 1, 1)
+            # A constant gene leaves a rounding error and not 0.
+            constant = variance <= 1e-12 * np.maximum(square, 1e-300)
+            self.mean = mean.astype("float32")
+            self.sd = np.where(constant, 1.0, np.sqrt(variance)).astype("float32")
+        return self
+
+    def _moments(self, counts: Matrix) -> tuple[np.ndarray, np.ndarray]:
+        scale = 1.0 / self.factors(counts).astype("float64")
+        scaled = sp.diags(scale) @ counts if sp.issparse(counts) else counts * scale[:, None]
+        if self.log1p:
+            scaled = scaled.log1p() if sp.issparse(scaled) else np.log1p(scaled)
+        square = scaled.multiply(scaled) if sp.issparse(scaled) else scaled**2
+        return tuple(np.asarray(m.mean(axis=0), "float64").ravel() for m in (scaled, square))
+
+    def factors(self, counts: Matrix) -> np.ndarray:
+        """Size factors (N,) of cells, relative to the training cells."""
+        return size_factors(counts, self.size_factor, self.median)
+
+    def __call__(self, counts: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+        """Transform a mini-batch of counts (B, G) with size factors (B, 1) into the input of a net (B, G), float32."""
+        if self.size_factor == "batch_total":
+            factor = factor / _median(factor)
+        x = counts / factor
+        if self.log1p:
+            x = tf.math.log1p(x)
+        if self.zscore == "none":
+            return x
+        if self.zscore == "batch":
+            n = tf.cast(tf.size(x), x.dtype)
+            mean = tf.reduce_mean(x)
+            return (x - mean) / tf.sqrt(tf.reduce_sum((x - mean) ** 2) / (n - 1.0))
+        return (x - self.mean) / self.sd
+
+    def get_config(self) -> dict:
+        """Everything as JSON; floats keep their exact value."""
+        config = dataclasses.asdict(self)
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in config.items()}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Standardiser":
+        """Inverse of `get_config`."""
+        arrays = {k: np.asarray(config[k], "float32") for k in ("mean", "sd") if config.get(k) is not None}
+        return cls(**{**config, **arrays})
+
+
+def _median(x: tf.Tensor) -> tf.Tensor:
+    """Lower median, as PyTorch takes it."""
+    flat = tf.sort(tf.reshape(x, [-1]))
+    return flat[(tf.size(flat) - 1) // 2]

@@ -1,0 +1,345 @@
+"""The training engine that all models share: Keras `fit` and its callbacks around compiled windows of mini-batches.
+
+The nets of these papers are small. With one call per mini-batch most of the time is the call, so here one XLA program
+takes a whole window of mini-batches, with the data resident on the device and rows gathered by index inside it.
+Keras still runs the loop over windows and epochs, so its callbacks (early stopping, schedules, TensorBoard, progress)
+work as everywhere. `benchmarks/` holds the figures behind this choice.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+from tqdm.keras import TqdmCallback
+
+from scgen_lib.checkpoint import Checkpoint
+from scgen_lib.errors import InputError
+
+# Counts that take more memory than this as a dense matrix stay sparse on the host.
+RESIDENT_BYTES = 2 << 30
+# A window of streamed, dense mini-batches takes at most about this much memory.
+WINDOW_BYTES = 64 << 20
+# Mini-batches per call when the data are resident: enough to hide the call, few enough for a lively progress bar.
+WINDOW_BATCHES = 256
+
+Arrays = dict[str, np.ndarray | sp.csr_matrix]
+
+
+class WindowModel(keras.Model):
+    """A `keras.Model` that trains on windows of mini-batches.
+
+    A subclass defines `batch_loss` where one loss serves, or `batch_step` where several networks play. A batch is a
+    dict of tensors with the rows of one mini-batch, under the names that `fit` was given.
+
+    Attributes
+    ----------
+    logs_by
+        What `batch_step` returns, and how an epoch sums it up: "mean" (weighted by rows) or "max".
+    """
+
+    logs_by: dict[str, str] = {"loss": "mean"}  # noqa: RUF012
+
+    def batch_loss(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """Scalar loss of one mini-batch, regularisation left out."""
+        raise NotImplementedError
+
+    def batch_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One update from one mini-batch; returns scalars under the names of `logs_by`."""
+        with tf.GradientTape() as tape:
+            loss = self.batch_loss(batch, training=True)
+            objective = tf.add_n([loss, *self.losses]) if self.losses else loss
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(objective, weights), weights)
+        return {"loss": objective}
+
+    def batch_test(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What a validation batch is worth, means over its rows."""
+        loss = self.batch_loss(batch, training=False)
+        return {"loss": tf.add_n([loss, *self.losses]) if self.losses else loss}
+
+    # Keras calls the rest --------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: object = None) -> None:
+        """Nothing is left to build: the constructor made the networks."""
+        self.built = True
+
+    def compile(self, *args: object, **kwargs: object) -> None:
+        """As in Keras; XLA compiles whole windows inside a step, so Keras must not compile the step once more."""
+        super().compile(*args, jit_compile=False, **kwargs)
+        self._sums = {name: _REDUCTIONS[by](name=name) for name, by in self.logs_by.items()}
+        self._resident: dict[str, tf.Tensor] = {}
+        self.build_optimizers()
+
+    def get_compile_config(self) -> None:
+        """Nothing: a saved model is for use, and an interrupted training continues from a checkpoint."""
+
+    def build_optimizers(self) -> None:
+        """Make the optimiser's slots, so that a checkpoint can be read into them; adversaries have one each."""
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What sums up an epoch; Keras resets it before every epoch and validation."""
+        return list(getattr(self, "_sums", {}).values())
+
+    def train_step(self, element: tuple) -> dict[str, tf.Tensor]:
+        """Update from one element of `_Windows`: whole mini-batches in one program, then the smaller last one."""
+        return self._walk(element, self.batch_step, self._sums)
+
+    def test_step(self, element: tuple) -> dict[str, tf.Tensor]:
+        """Score one element of `_Windows`."""
+        return self._walk(element, self.batch_test, {"loss": self._sums["loss"]})
+
+    def _walk(self, element: tuple, step: Callable[[dict], dict], sums: dict) -> dict[str, tf.Tensor]:
+        (window, count, tail), *_ = element
+        by_max = {name: isinstance(metric, Max) for name, metric in sums.items()}
+
+        def batch(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            if "index" in rows:
+                return {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
+            return rows
+
+        @tf.function(jit_compile=True)
+        def walk(window: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
+            def body(i: tf.Tensor, totals: dict[str, tf.Tensor]) -> tuple:
+                logs = step(batch({name: values[i] for name, values in window.items()}))
+                return i + 1, {k: tf.maximum(v, logs[k]) if by_max[k] else v + logs[k] for k, v in totals.items()}
+
+            start = {name: tf.constant(-math.inf if by_max[name] else 0.0) for name in sums}
+            return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), start))[1]
+
+        def record(logs: dict[str, tf.Tensor], rows: tf.Tensor) -> None:
+            for name, metric in sums.items():
+                metric.update_state(logs[name], sample_weight=tf.cast(rows, tf.float32))
+
+        def whole() -> tf.Tensor:
+            logs = walk(window, count)
+            n = tf.cast(count, tf.float32)
+            record({k: v if by_max[k] else v / n for k, v in logs.items()}, count * tf.shape(_first(window))[1])
+            return count
+
+        def last() -> tf.Tensor:
+            # Once an epoch: not worth a second XLA program for its own shape.
+            record(step(batch(tail)), tf.shape(_first(tail))[0])
+            return count
+
+        tf.cond(count > 0, whole, lambda: count)
+        tf.cond(tf.shape(_first(tail))[0] > 0, last, lambda: count)
+        return {name: metric.result() for name, metric in sums.items()}
+
+
+@keras.saving.register_keras_serializable("scgen_lib")
+class Max(keras.metrics.Metric):
+    """Largest value of an epoch; NaN if one was NaN."""
+
+    def __init__(self, name: str = "max", **kwargs: object):
+        super().__init__(name=name, **kwargs)
+        self.largest = self.add_variable((), keras.initializers.Constant(-math.inf), name="largest")
+
+    def update_state(self, value: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        """Take one more scalar; the weight has no meaning here."""
+        self.largest.assign(tf.maximum(self.largest, value))
+
+    def result(self) -> tf.Tensor:
+        """The largest value so far."""
+        return self.largest
+
+
+_REDUCTIONS = {"mean": keras.metrics.Mean, "max": Max}
+
+
+def fit(
+    model: WindowModel,
+    arrays: Arrays,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    rows: np.ndarray | None = None,
+    validation_rows: np.ndarray | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: int = 10,
+    progress: bool = False,
+) -> dict[str, list[float]]:
+    """Train a compiled model with Keras `fit` over windows of mini-batches.
+
+    Parameters
+    ----------
+    model
+        A compiled `WindowModel`.
+    arrays
+        Named arrays that share their first axis, the cells: dense, or CSR, which is made dense a batch at a time if the
+        whole would take more than 2 GiB.
+    epochs, batch_size
+        As in Keras. The last mini-batch of an epoch is smaller where the cells do not divide.
+    seed
+        Fixes the order of cells in every epoch.
+    rows, validation_rows
+        Indices of the training cells (all, if None) and of the validation cells (none, if None).
+    callbacks
+        Keras callbacks; batch-level ones are called once a window.
+    checkpoint
+        File that the whole state is written to every `checkpoint_every` epochs and at the end. If it exists already,
+        training continues there and ends with the numbers of an uninterrupted run.
+    progress
+        Show one progress bar over the epochs.
+
+    Returns
+    -------
+    dict
+        Name → one value per epoch, from the first epoch on, also after a resume.
+
+    Raises
+    ------
+    CheckpointError
+        `checkpoint` is truncated or belongs to another model, other data or other settings.
+    InputError
+        No training cells.
+    """
+    n = next(iter(arrays.values())).shape[0]
+    rows = np.arange(n) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise InputError("expected at least one training cell, got none: lower the validation share or give more cells")
+    resident = sum(math.prod(a.shape) * 4 for a in arrays.values()) <= RESIDENT_BYTES
+    model._resident = {name: tf.constant(dense(a)) for name, a in arrays.items()} if resident else {}
+    # A function traced for earlier data would go on reading those.
+    model.train_function = model.test_function = None
+
+    train = _Windows(arrays, rows, batch_size, resident, seed=seed)
+    validation = None
+    if validation_rows is not None and len(validation_rows):
+        validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident).dataset()
+    keeper = Checkpoint(
+        checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed)
+    )
+    # The order matters: `train` learns the epoch first, and the keeper saves what all others have done.
+    watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin), *callbacks, keeper]
+    if progress:
+        watchers.append(TqdmCallback(epochs=epochs, verbose=0, leave=True))
+    keeper.attach(model, callbacks)
+    # A finished training runs no epoch more, but its callbacks still end it: early stopping puts the best weights back.
+    model.fit(
+        train.dataset(),
+        epochs=epochs,
+        initial_epoch=epochs if keeper.finished else keeper.epoch,
+        validation_data=validation,
+        callbacks=watchers,
+        shuffle=False,
+        verbose=0,
+    )
+    model._resident = {}
+    model.train_function = model.test_function = None
+    return keeper.history
+
+
+class _Windows:
+    """Elements ((window, count, tail),): `count` mini-batches of equal size, and the smaller last one of an epoch."""
+
+    def __init__(self, arrays: Arrays, rows: np.ndarray, batch_size: int, resident: bool, seed: int | None = None):
+        self.arrays, self.rows, self.batch_size, self.resident, self.seed = arrays, rows, batch_size, resident, seed
+        self.epoch = 0
+        batch_bytes = sum(math.prod(a.shape[1:]) * 4 for a in arrays.values()) * batch_size
+        whole = len(rows) // batch_size
+        most = WINDOW_BATCHES if resident else max(1, WINDOW_BYTES // batch_bytes)
+        self.length = max(1, min(most, whole))
+
+    def begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch = epoch
+
+    def order(self) -> np.ndarray:
+        """Order of the cells in this epoch: a function of seed and epoch alone, so that a resumed run repeats it."""
+        if self.seed is None:
+            return self.rows
+        return np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+
+    def __iter__(self) -> Iterator[tuple]:
+        order, size = self.order(), self.batch_size
+        whole = len(order) // size
+        tail = order[whole * size :]
+        for start in range(0, max(whole, 1), self.length):
+            count = min(self.length, whole - start)
+            part = order[start * size : (start + count) * size].reshape(count, size)
+            # One shape for all windows, so that one program serves them.
+            part = np.concatenate([part, np.zeros((self.length - count, size), part.dtype)])
+            final = start + self.length >= whole
+            yield ((self._take(part), np.int32(count), self._take(tail if final else tail[:0])),)
+
+    def _take(self, index: np.ndarray) -> dict[str, np.ndarray]:
+        if self.resident:
+            return {"index": index.astype("int32")}
+        flat = index.ravel()
+        return {name: dense(a[flat]).reshape(*index.shape, *a.shape[1:]) for name, a in self.arrays.items()}
+
+    def dataset(self) -> tf.data.Dataset:
+        def spec(*leading: int | None) -> dict[str, tf.TensorSpec]:
+            if self.resident:
+                return {"index": tf.TensorSpec(leading, tf.int32)}
+            return {name: tf.TensorSpec((*leading, *a.shape[1:]), tf.float32) for name, a in self.arrays.items()}
+
+        element = ((spec(self.length, self.batch_size), tf.TensorSpec((), tf.int32), spec(None)),)
+        elements = max(1, math.ceil(len(self.rows) // self.batch_size / self.length))
+        data = tf.data.Dataset.from_generator(self.__iter__, output_signature=element)
+        return data.apply(tf.data.experimental.assert_cardinality(elements)).prefetch(0 if self.resident else 2)
+
+
+def predict(
+    function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], arrays: Arrays, batch_size: int = 512
+) -> dict[str, np.ndarray]:
+    """Apply a function of a batch to all cells, a batch at a time.
+
+    Parameters
+    ----------
+    function
+        From named tensors (B, …) to named tensors (B, …).
+    arrays
+        As in `fit`.
+    batch_size
+        Cells at a time; the last batch is filled up with its own last cell, so that one program serves all.
+
+    Returns
+    -------
+    dict
+        Name → (N, …), float32, rows in the order of the cells.
+    """
+    n = next(iter(arrays.values())).shape[0]
+    size = min(n, batch_size)
+    compiled = tf.function(function, jit_compile=True)
+    parts = []
+    for start in range(0, n, size):
+        index = np.minimum(np.arange(start, start + size), n - 1)
+        out = compiled({name: tf.constant(dense(a[index])) for name, a in arrays.items()})
+        parts.append({name: value.numpy()[: n - start] for name, value in out.items()})
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def split(n: int, share: float, *, shuffle: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and validation cells: the last `share` of them, in file order or after a seeded shuffle."""
+    order = np.random.default_rng([seed, n]).permutation(n) if shuffle else np.arange(n)
+    cut = math.floor(n * (1 - share))
+    return np.sort(order[:cut]), np.sort(order[cut:])
+
+
+def dense(a: np.ndarray | sp.csr_matrix) -> np.ndarray:
+    """Dense float32 of an array or CSR matrix, without a copy where it is that already."""
+    return np.asarray(a.toarray() if sp.issparse(a) else a, "float32")
+
+
+def _first(rows: dict[str, tf.Tensor]) -> tf.Tensor:
+    return next(iter(rows.values()))
+
+
+def _fingerprint(arrays: Arrays, rows: np.ndarray, batch_size: int, seed: int) -> str:
+    """What a checkpoint must agree on with the run that continues it."""
+    digest = hashlib.sha256(f"{batch_size} {seed}".encode())
+    for name, a in arrays.items():
+        digest.update(name.encode())
+        for part in (a.data, a.indices, a.indptr) if sp.issparse(a) else (a,):
+            digest.update(np.ascontiguousarray(part))
+    digest.update(np.ascontiguousarray(rows))
+    return digest.hexdigest()
