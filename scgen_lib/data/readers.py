@@ -59,7 +59,10 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
             f"transpose serves .csv and .tsv tables, but {path.name} is {_SAID[reader]}: leave it out."
         )
     try:
-        return reader(path, transpose, labels) if reader is _table else reader(path)
+        with warnings.catch_warnings():
+            # gene symbols repeat in every 10x reference; `load` settles that
+            warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
+            return reader(path, transpose, labels) if reader is _table else reader(path)
     except InputError:
         raise
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, zlib.error) as error:
@@ -120,10 +123,7 @@ def _h5ad(path: Path) -> AnnData:
 def _h5_10x(path: Path) -> AnnData:
     import scanpy as sc
 
-    with warnings.catch_warnings():
-        # gene symbols repeat in every 10x reference; `load` settles that
-        warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
-        return sc.read_10x_h5(path)
+    return sc.read_10x_h5(path)
 
 
 def _mtx_folder(path: Path) -> AnnData:
@@ -142,7 +142,10 @@ def _mtx_folder(path: Path) -> AnnData:
 
     genes = pd.read_csv(find("features.tsv", "genes.tsv"), sep="\t", header=None, dtype=str)
     cells = pd.read_csv(find("barcodes.tsv"), sep="\t", header=None, dtype=str)
-    x = sparse.csr_matrix(io.mmread(find("matrix.mtx")).T)
+    with warnings.catch_warnings():
+        # either kind of sparse object serves, and only new versions of scipy have the argument that says so
+        warnings.filterwarnings("ignore", message=".*spmatrix", category=DeprecationWarning)
+        x = sparse.csr_matrix(io.mmread(find("matrix.mtx")).T)
     var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=genes[1 if 1 in genes else 0].to_numpy())
     adata = AnnData(x, obs=pd.DataFrame(index=cells[0].to_numpy()), var=var)
     # antibodies and guides of Cell Ranger 3 are not genes
