@@ -1,0 +1,289 @@
+import hashlib
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from scgen_lib import data
+from scgen_lib.data import registry
+from scgen_lib.errors import DataError, ParameterError
+
+TABLES = {
+    "tiny one.csv": b",kind,Gene1,Gene2\nCell1,Group1,0,3\nCell2,Group2,5,1\n",
+    "tiny_truth.csv": b",kind,Gene1,Gene2\nCell1,Group1,4,3\nCell2,Group2,5,1\n",
+}
+
+
+class Source(http.server.ThreadingHTTPServer):
+    """A source of files on this machine that counts what it was asked for and can send damaged bytes."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files, self.asked, self.cut_to = dict(TABLES), [], None
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = unquote(self.path.lstrip("/"))
+        self.server.asked.append(name)
+        if name not in self.server.files:
+            self.send_error(404)
+            return
+        body = self.server.files[name]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.cut_to])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def source():
+    server = Source()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """An empty data folder and an empty cache; the retries of a download do not wait."""
+    (tmp_path / "data" / "tiny").mkdir(parents=True)
+    monkeypatch.setenv("SCGEN_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("SCGEN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(folders, monkeypatch, source):
+    """Register a pair of tables that `source` publishes, and return the folder where a user would put them."""
+    files = {}
+    for name, content in TABLES.items():
+        url = f"http://127.0.0.1:{source.server_port}/{name.replace(' ', '%20')}"
+        files[f"tiny/{name}"] = registry.File(
+            f"tiny/{name}", len(content), hashlib.sha256(content).hexdigest(), "MIT", url
+        )
+    entry = registry.Dataset(
+        "tiny", "Two cells", tuple(files), 2, 2, 2, "counts", "none", "Nobody (2000)", "splatter_pair", simulated=True
+    )
+    monkeypatch.setattr(registry, "FILES", files)
+    monkeypatch.setattr(registry, "DATASETS", {"tiny": entry})
+    return folders / "data" / "tiny"
+
+
+def put(folder, **changed):
+    for name, content in TABLES.items():
+        (folder / name).write_bytes(changed.get(name.split(".")[0].replace(" ", "_"), content))
+
+
+def check_tiny(adata):
+    np.testing.assert_array_equal(adata.layers["counts"], [[0, 3], [5, 1]])
+    np.testing.assert_array_equal(adata.layers["true_counts"], [[4, 3], [5, 1]])
+    assert list(adata.obs["cell_type"]) == list(adata.obs["group"]) == ["Group1", "Group2"]
+
+
+def test_files_of_the_data_folder_serve_without_a_network(tiny, source):
+    put(tiny)
+    adata = data.load("tiny")
+    check_tiny(adata)
+    assert source.asked == []
+    about = adata.uns["dataset"]
+    assert about["sha256"] == [hashlib.sha256(content).hexdigest() for content in TABLES.values()]
+    assert about["source"][0].endswith("/tiny%20one.csv")
+    assert about["name"] == "tiny"
+    assert about["licence"] == "MIT"
+    assert about["citation"] == "Nobody (2000)"
+    assert about["simulated"] is True
+
+
+@pytest.mark.parametrize("damage", [TABLES["tiny one.csv"][:-9], TABLES["tiny one.csv"].replace(b"5", b"6")])
+def test_a_truncated_or_tampered_file_is_refused_with_both_hashes(tiny, source, damage):
+    put(tiny, tiny_one=damage)
+    with pytest.raises(DataError) as error:
+        data.load("tiny")
+    said = str(error.value)
+    for part in ("tiny one.csv", *(hashlib.sha256(x).hexdigest() for x in (damage, TABLES["tiny one.csv"]))):
+        assert part in said
+    assert f"({len(damage)} bytes)" in said
+    assert source.asked == []
+
+
+def test_an_absent_file_falls_through_to_a_download_that_happens_once(tiny, folders, source):
+    put(tiny)
+    (tiny / "tiny one.csv").unlink()
+    check_tiny(data.load("tiny"))
+    check_tiny(data.load("tiny"))
+    assert source.asked == ["tiny one.csv"]
+    assert (folders / "cache" / "tiny" / "tiny one.csv").read_bytes() == TABLES["tiny one.csv"]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(tiny, folders, source):
+    (folders / "cache" / "tiny").mkdir(parents=True)
+    put(folders / "cache" / "tiny", tiny_truth=b"half")
+    check_tiny(data.load("tiny"))
+    assert source.asked == ["tiny_truth.csv"]
+
+
+def test_a_download_of_other_bytes_is_refused_and_leaves_nothing(tiny, folders, source):
+    source.files["tiny one.csv"] = b"an error page"
+    with pytest.raises(DataError, match=r"tiny one\.csv from http.* is not the registered file.*SCGEN_DATA_DIR"):
+        data.load("tiny")
+    assert list((folders / "cache" / "tiny").iterdir()) == []
+
+
+def test_a_broken_download_is_refused_and_leaves_nothing(tiny, folders, source):
+    source.cut_to = 10
+    with pytest.raises(DataError, match=r"tiny one\.csv could not be downloaded .*SCGEN_DATA_DIR"):
+        data.load("tiny")
+    assert list((folders / "cache" / "tiny").iterdir()) == []
+
+
+def test_a_source_out_of_reach_is_named_with_the_way_out(tiny, source):
+    source.files.clear()
+    with pytest.raises(DataError) as error:
+        data.load("tiny")
+    said = str(error.value)
+    assert f"http://127.0.0.1:{source.server_port}/tiny%20one.csv" in said
+    assert "put the file at tiny/tiny one.csv" in said
+
+
+def test_a_cache_that_cannot_be_written_is_refused(tiny, folders):
+    (folders / "cache").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"could not be written under .*cache .*SCGEN_CACHE_DIR"):
+        data.load("tiny")
+
+
+def test_a_data_folder_that_does_not_exist_is_refused(tiny, monkeypatch, folders):
+    monkeypatch.setenv("SCGEN_DATA_DIR", str(folders / "nowhere"))
+    with pytest.raises(DataError, match="SCGEN_DATA_DIR should name a folder"):
+        data.load("tiny")
+
+
+def test_a_source_whose_pair_disagrees_is_refused(tiny, monkeypatch):
+    other = TABLES["tiny_truth.csv"].replace(b"Cell2", b"Cell9")
+    put(tiny, tiny_truth=other)
+    file = registry.FILES["tiny/tiny_truth.csv"]
+    changed = registry.File(file.key, len(other), hashlib.sha256(other).hexdigest(), file.licence, file.url)
+    monkeypatch.setitem(registry.FILES, file.key, changed)
+    with pytest.raises(DataError, match="same cells and genes"):
+        data.load("tiny")
+
+
+def test_prefetch_fills_a_folder_that_serves_offline(tiny, folders, source, monkeypatch, capsys):
+    mirror = folders / "mirror"
+    paths = data.prefetch("tiny", dest=mirror)
+    assert paths == [mirror / "tiny" / name for name in TABLES]
+    assert re.findall(r"^(\w+)", capsys.readouterr().out, re.M) == ["fetched", "fetched"]
+    assert data.prefetch(dest=mirror) == paths
+    assert re.findall(r"^(\w+)", capsys.readouterr().out, re.M) == ["present", "present"]
+    assert len(source.asked) == 2
+    monkeypatch.setenv("SCGEN_DATA_DIR", str(mirror))
+    check_tiny(data.load("tiny"))
+    assert len(source.asked) == 2
+
+
+def test_prefetch_tells_every_failure_and_then_fails(tiny, source, capsys):
+    del source.files["tiny one.csv"]
+    with pytest.raises(DataError, match=r"1 of 2 files could not be fetched \(tiny/tiny one.csv\)"):
+        data.prefetch()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("failed   tiny/tiny one.csv: ")
+    assert lines[1] == "fetched  tiny/tiny_truth.csv"
+    with pytest.raises(ParameterError, match="'tyny' is none: did you mean tiny"):
+        data.prefetch(["tyny"])
+
+
+def test_pbmc68k_reduced_needs_no_file_at_all(folders, monkeypatch):
+    monkeypatch.delenv("SCGEN_DATA_DIR")
+    adata = data.load("pbmc68k_reduced")
+    entry = registry.DATASETS["pbmc68k_reduced"]
+    assert adata.shape == (entry.cells, entry.genes)
+    assert len(data.checks.check_labels(adata).categories) == entry.labels
+    assert sparse.issparse(adata.layers["counts"])
+    # the totals over 765 genes cannot exceed the totals over all genes, which the source states
+    totals = np.asarray(adata.layers["counts"].sum(axis=1)).ravel()
+    assert (totals <= adata.obs["n_counts"]).all()
+    assert totals.min() > 0
+    assert not (folders / "cache").exists()
+
+
+def test_counts_that_cannot_be_recovered_are_refused(monkeypatch):
+    import scanpy as sc
+
+    broken = sc.datasets.pbmc68k_reduced()
+    broken.obs["n_counts"] *= 1.3
+    monkeypatch.setattr(sc.datasets, "pbmc68k_reduced", lambda: broken)
+    with pytest.raises(DataError, match=r"one lies 0\.\d+ from an integer"):
+        data.load("pbmc68k_reduced")
+
+
+def test_another_column_can_serve_as_labels():
+    adata = data.load("pbmc68k_reduced", labels="louvain")
+    assert list(adata.obs["cell_type"]) == list(adata.obs["louvain"])
+    with pytest.raises(DataError, match=r"obs\['nope'\], but obs has bulk_labels"):
+        data.load("pbmc68k_reduced", labels="nope")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones():
+    with pytest.raises(DataError, match="'pbmc68k_reducde' is none: did you mean pbmc68k_reduced"):
+        data.load("pbmc68k_reducde")
+
+
+def test_presets_of_the_simulator_load_by_name():
+    adata = data.load(next(iter(data.splatter.PRESETS)))
+    assert "true_counts" in adata.layers
+    assert adata.uns["dataset"]["simulated"]
+
+
+def test_tables_of_labels_point_to_their_function():
+    with pytest.raises(DataError, match=r"call scgen_lib.data.zeisel_annotation\(\)"):
+        data.load("zeisel_annotation")
+
+
+def test_the_table_of_datasets_says_what_each_needs():
+    table = data.datasets().set_index("name")
+    assert table.index.is_unique
+    expected = {"title", "cells", "genes", "labels", "values", "accession", "licence", "bytes", "citation"}
+    assert set(table.columns) == expected
+    assert not table.isna().any().any()
+    assert set(table["values"]) == {"counts", "log", "labels"}
+    assert table.loc["splatter_g2", "bytes"] == 1_100_204 + 1_340_568
+    assert (table["citation"].str.contains("doi:") | table["citation"].str.contains("10x")).all()
+
+
+def test_every_registered_file_is_pinned_and_used():
+    from scgen_lib.data import recipes
+
+    used = {key for entry in registry.DATASETS.values() for key in entry.files}
+    assert used == set(registry.FILES)
+    for file in registry.FILES.values():
+        assert re.fullmatch(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/[^ ]+", file.url)
+        assert unquote(file.url).endswith("/" + file.name)
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+        assert file.bytes > 0
+        assert file.licence
+    for entry in registry.DATASETS.values():
+        assert hasattr(recipes, entry.recipe) if entry.recipe else hasattr(data, entry.name)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, scgen_lib.data; print(sorted({'tensorflow', 'scanpy', 'anndata', 'pandas'} & set(sys.modules)))"
+    folder = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder, env=os.environ
+    )
+    assert run.stdout.strip() == "[]"
