@@ -98,7 +98,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
-        arrays = {f"variable/{i}": np.asarray(v) for i, v in enumerate(_variables(self.model))}
+        arrays = {f"variable/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(self.model))}
         callbacks = []
         for i, (callback, names) in enumerate(self._others):
             state = {name: getattr(callback, name, None) for name in names}

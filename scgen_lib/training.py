@@ -20,6 +20,9 @@ from tqdm.keras import TqdmCallback
 from scgen_lib.checkpoint import Checkpoint
 from scgen_lib.errors import InputError
 
+# Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
+tf.get_logger().setLevel("ERROR")
+
 # Counts that take more memory than this as a dense matrix stay sparse on the host.
 RESIDENT_BYTES = 2 << 30
 # A window of streamed, dense mini-batches takes at most about this much memory.
