@@ -44,7 +44,7 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
     AnnData
         Cells × genes. ``X`` and ``layers["counts"]`` hold the raw counts as int32, CSR where more than half are zero,
         else dense; ``layers["true_counts"]`` those without dropout, where known; ``obs["cell_type"]`` the labels
-        (categorical, missing for unlabelled cells); ``uns["dataset"]`` name, title, source, accession, licence,
+        (categorical texts, missing for unlabelled cells); ``uns["dataset"]`` name, title, source, accession, licence,
         citation, sha256, values, simulated and, where there is something to know, note. A set whose source has only
         log values has them in ``layers["log"]`` and ``X`` (float32), and no counts. Genes and cells without counts
         stay: see `checks.drop_empty`.
@@ -71,7 +71,9 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
         checks.check_labels(adata[adata.obs[labels].notna()] if labels in adata.obs else adata, labels, min_classes=1)
         adata.obs["cell_type"] = adata.obs[labels]
     if "cell_type" in adata.obs:
-        adata.obs["cell_type"] = adata.obs["cell_type"].astype("category").cat.remove_unused_categories()
+        # numbered clusters become texts: one type of label for every caller
+        types = adata.obs["cell_type"].astype("category").cat.remove_unused_categories()
+        adata.obs["cell_type"] = types.cat.rename_categories(str)
     return adata
 
 

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import http.server
 import os
@@ -165,6 +166,17 @@ def test_a_cache_that_cannot_be_written_is_refused(tiny, folders):
     (folders / "cache").write_text("a file where the folder should be")
     with pytest.raises(DataError, match=r"could not be written under .*cache .*SCGEN_CACHE_DIR"):
         data.load("tiny")
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tiny, folders, monkeypatch):
+    def fill(self, url, output, pooch):
+        Path(output).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fill)
+    with pytest.raises(DataError, match=r"No space left on device\): make room there"):
+        data.load("tiny")
+    assert list((folders / "cache" / "tiny").iterdir()) == []
 
 
 def test_a_data_folder_that_does_not_exist_is_refused(tiny, monkeypatch, folders):

@@ -64,6 +64,20 @@ def test_the_labels_of_a_table_are_no_gene(tmp_path, transpose):
     assert adata.obs["cell_type"].dtype == "category"
 
 
+def test_numbered_labels_become_texts_in_numerical_order(tmp_path):
+    annotated(kind=[10, 9, 10]).write_h5ad(tmp_path / "mine.h5ad")
+    labels = load(tmp_path / "mine.h5ad", labels="kind").obs["cell_type"]
+    assert list(labels.cat.categories) == ["9", "10"]
+    assert list(labels) == ["10", "9", "10"]
+
+
+def test_a_table_as_r_writes_it_has_no_name_above_the_cells(tmp_path):
+    write_table(tmp_path / "mine.tsv", "\t")
+    text = (tmp_path / "mine.tsv").read_text().lstrip("\t")
+    (tmp_path / "mine.tsv").write_text(text)
+    check(load(tmp_path / "mine.tsv"))
+
+
 def test_text_in_a_table_is_refused_naming_the_column(tmp_path):
     path = write_table(tmp_path / "mine.csv", ",", extra={"kind": ["a", "b", "a"]})
     with pytest.raises(DataError, match=r"1 columns hold text \(first: 'kind'\).*labels=NAME"):
