@@ -242,15 +242,17 @@ def _simulated(name: str) -> AnnData:
 
 def _with_counts(adata: AnnData) -> AnnData:
     """Check ``X`` and lay it down as int32 counts, with the true counts where there are any."""
+    found = {"counts": adata.X}
+    if "true_counts" in adata.layers:
+        found["true_counts"] = adata.layers["true_counts"]
     try:
         checks.check_names(adata)
-        counts = checks.check_counts(adata.X, adata.var_names, adata.obs_names, allow_empty=True)
+        for layer, x in found.items():
+            counts = checks.check_counts(x, adata.var_names, adata.obs_names, allow_empty=True)
+            adata.layers[layer] = _compact(counts)
     except DataError as error:
         raise DataError(f"{adata.uns['dataset']['name']}: {error}") from error
-    adata.layers["counts"] = _compact(counts)
     adata.X = adata.layers["counts"].copy()
-    if "true_counts" in adata.layers:
-        adata.layers["true_counts"] = _compact(adata.layers["true_counts"])
     return adata
 
 

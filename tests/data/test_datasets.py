@@ -208,6 +208,14 @@ def test_prefetch_fills_a_folder_that_serves_offline(tiny, folders, source, monk
     assert len(source.asked) == 2
 
 
+def test_prefetch_leaves_alone_what_the_data_folder_has(tiny, folders, source, capsys):
+    put(tiny)
+    assert data.prefetch() == [tiny / name for name in TABLES]
+    assert re.findall(r"^(\w+)", capsys.readouterr().out, re.M) == ["present", "present"]
+    assert source.asked == []
+    assert not (folders / "cache").exists()
+
+
 def test_prefetch_tells_every_failure_and_then_fails(tiny, source, capsys):
     del source.files["tiny one.csv"]
     with pytest.raises(DataError, match=r"1 of 2 files could not be fetched \(tiny/tiny one.csv\)"):

@@ -293,6 +293,17 @@ def test_counts_are_sparse_where_most_are_zero_and_dense_elsewhere(tmp_path):
     assert isinstance(load(tmp_path / "dense.h5ad").layers["counts"], np.ndarray)
 
 
+def test_true_counts_of_a_saved_simulation_are_checked_too(tmp_path):
+    adata = annotated()
+    adata.layers["true_counts"] = X + 1.0
+    adata.write_h5ad(tmp_path / "good.h5ad")
+    np.testing.assert_array_equal(load(tmp_path / "good.h5ad").layers["true_counts"], X + 1)
+    adata.layers["true_counts"][0, 0] = 0.5
+    adata.write_h5ad(tmp_path / "bad.h5ad")
+    with pytest.raises(DataError, match=r"no integers \(first: 0.5 in cell 'c1', gene 'g1'"):
+        load(tmp_path / "bad.h5ad")
+
+
 def test_counts_beyond_32_bits_are_refused_not_wrapped(tmp_path):
     annotated(X.astype(float) * 1e9).write_h5ad(tmp_path / "huge.h5ad")
     with pytest.raises(DataError, match="below 2³¹, but the largest is 7e"):
