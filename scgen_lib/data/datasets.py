@@ -233,11 +233,23 @@ def _simulated(name: str) -> AnnData:
     from scgen_lib.data import splatter
 
     try:
-        return splatter.preset(name)
+        adata = splatter.preset(name)
     except ParameterError as error:
         if Path(name).is_dir():
             return _own(Path(name), transpose=False, labels=None)
         raise DataError(_unknown(name, splatter.PRESETS)) from error
+    about = adata.uns["dataset"]
+    simulator = registry.DATASETS["splatter_g2"]
+    adata.uns["dataset"] = {
+        "accession": simulator.accession,
+        "licence": "",
+        "citation": simulator.citation,
+        "sha256": [],
+        "values": "counts",
+        **about,
+        "source": [about["source"]],
+    }
+    return adata
 
 
 def _with_counts(adata: AnnData) -> AnnData:

@@ -267,6 +267,7 @@ def test_presets_of_the_simulator_load_by_name():
     adata = data.load(next(iter(data.splatter.PRESETS)))
     assert "true_counts" in adata.layers
     assert adata.uns["dataset"]["simulated"]
+    assert set(data.load("pbmc68k_reduced").uns["dataset"]) - set(adata.uns["dataset"]) <= {"note"}
 
 
 def test_tables_of_labels_point_to_their_function():
