@@ -23,7 +23,7 @@ pages: $(READY)
 	$(BIN)/scgen pages --edition $(EDITION)
 
 html: $(READY)
-	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadscope

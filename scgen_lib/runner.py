@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -110,9 +111,12 @@ def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    # papermill does not understand a type such as `str | None` and warns of its parameter as unknown.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    quiet = ["--IPKernelApp.log_level=ERROR"]
     try:
         papermill.execute_notebook(
-            str(notebook), str(partial), parameters=values, kernel_name="python3", progress_bar=False
+            *(str(notebook), str(partial), values), kernel_name="python3", progress_bar=False, extra_arguments=quiet
         )
     except papermill.PapermillExecutionError as error:
         return f"{error.ename}: {' '.join(error.evalue.split())}"

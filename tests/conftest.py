@@ -4,11 +4,11 @@ import pytest
 CHECK = "from scgen_lib import parameters, results\n\nparameters.check_namespace(globals())"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_notebook():
     """Write a notebook that follows the contract of the chapters: title, parameters, check, then the given cells."""
 
-    def write(path, *cells, parameters=""):
+    def write(path, *cells, parameters="", text="Does it run?"):
         code = nbformat.v4.new_code_cell
         declared = "\n".join([
             *parameters.splitlines(),
@@ -19,7 +19,7 @@ def write_notebook():
         ])  # fmt: skip
         notebook = nbformat.v4.new_notebook(
             cells=[
-                nbformat.v4.new_markdown_cell("# A small chapter\n\nDoes it run?"),
+                nbformat.v4.new_markdown_cell(f"# A small chapter\n\n{text}"),
                 code(declared, metadata={"tags": ["parameters"]}),
                 code(CHECK),
                 *[code(cell) for cell in cells],
