@@ -128,18 +128,9 @@ def _claims(table: "pd.DataFrame") -> str:
 
 
 def _rows(table: "pd.DataFrame") -> str:
-    heads = ["claim", "published", "this run", "verdict", "why", "data", "where"]
-    rows = []
-    for row in table.itertuples():
-        variant = f" ({row.variant})" if isinstance(row.variant, str) else ""
-        unit = "" if row.unit == "1" else f" {row.unit}"
-        run = "–"
-        if row.seeds:
-            run = f"{row.mean:.3g}" + (f" ± {row.sd:.2g}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
-        published = "–" if row.published != row.published else f"{row.published:g}{unit}"
-        cells = [_plain(text) for text in (row.metric + variant, published, run)]
-        rows.append([*cells, _verdict(row.verdict), *(_plain(text) for text in (row.reason, row.dataset, row.where))])
-    return _markdown(heads, rows)
+    text = results.words(table).map(_plain)
+    text["verdict"] = [_verdict(word) for word in table["verdict"]]
+    return _markdown(list(text.columns), text.to_numpy().tolist())
 
 
 def _verdict(word: str) -> str:

@@ -146,13 +146,31 @@ def compare(
     return pd.DataFrame(rows).astype({"published": float})
 
 
+def words(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the table of :func:`compare` as text for readers: numbers rounded, with unit, spread and seeds."""
+    import pandas as pd
+
+    rows = []
+    for row in table.itertuples():
+        run = "–"
+        if row.seeds:
+            run = f"{row.mean:.3g}" + (f" ± {row.sd:.2g}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
+        unit = "" if row.unit in ("1", "silhouette") else f" {row.unit}"
+        rows.append({
+            "claim": row.metric + (f" ({row.variant})" if isinstance(row.variant, str) else ""),
+            "published": "–" if math.isnan(row.published) else f"{row.published:g}{unit}",
+            "this run": run, "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
+            "data": row.dataset, "where": row.where,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def style(table: "pd.DataFrame") -> "Styler":
-    """Return the table for display: rounded, and the verdict by word, shape and colour."""
-    shown = table.drop(columns="where").assign(
-        variant=table["variant"].fillna(""), verdict=[f"{SHAPES[word]} {word}" for word in table["verdict"]]
-    )
+    """Return the table of :func:`compare` for display, with the verdict by word, shape and colour."""
+    shown = words(table).drop(columns="where")
     return (
         shown.style.hide(axis="index")
-        .format({"published": "{:g}", "mean": "{:.3g}", "sd": "{:.2g}"}, na_rep="–")
         .map(lambda word: f"color: {COLOURS[word[2:]]}; font-weight: 600", subset=["verdict"])
+        .set_properties(subset=["published", "this run", "verdict"], **{"white-space": "nowrap"})
+        .set_properties(**{"text-align": "left", "vertical-align": "top"})
     )
