@@ -1,0 +1,245 @@
+"""How well groups of cells are recovered: agreement of labels, and separation in an embedding."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from sklearn import metrics
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics.cluster import contingency_matrix
+from threadpoolctl import threadpool_limits
+
+from scgen_lib.errors import DataError
+from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
+
+__all__ = [
+    "clustering_scores", "embed", "group_silhouettes", "kmeans_scores", "log_normalise", "pca", "silhouette", "tsne",
+]  # fmt: skip
+
+SPACES = ("pc2", "pc10", "tsne")
+
+
+def clustering_scores(labels: Sequence, clusters: Sequence, average_method: str = "arithmetic") -> dict[str, float]:
+    """Compare predicted clusters with reference labels.
+
+    Parameters
+    ----------
+    labels, clusters
+        Reference labels and predicted clusters of the same N cells, of any hashable kind.
+    average_method
+        Mean of the entropies in NMI and AMI. The geometric mean is that of older papers.
+
+    Returns
+    -------
+    dict of float
+        nmi, ari, ami, homogeneity, completeness, v_measure, and accuracy, the share of cells that agree under the best
+        one-to-one assignment of clusters to labels. 1 is best; ari and ami are about 0 by chance.
+
+    Raises
+    ------
+    DataError
+        If a label is missing or the lengths differ.
+    """
+    u, c = _codes("labels", labels), _codes("clusters", clusters)
+    if len(u) != len(c):
+        raise DataError(f"Expected one cluster a label, but there are {len(u)} labels and {len(c)} clusters.")
+    homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(u, c)
+    table = contingency_matrix(u, c)
+    scores = {
+        "nmi": metrics.normalized_mutual_info_score(u, c, average_method=average_method),
+        "ari": metrics.adjusted_rand_score(u, c),
+        "ami": metrics.adjusted_mutual_info_score(u, c, average_method=average_method),
+        "homogeneity": homogeneity,
+        "completeness": completeness,
+        "v_measure": v_measure,
+        "accuracy": table[linear_sum_assignment(table, maximize=True)].sum() / len(u),
+    }
+    return {name: float(score) for name, score in scores.items()}
+
+
+def silhouette(embedding: np.ndarray, labels: Sequence, seed: int = 0, max_cells: int = 5000) -> float:
+    """Compute the mean silhouette width of the labels, (b - a) / max(a, b), in [-1, 1].
+
+    Parameters
+    ----------
+    embedding
+        Coordinates, cells × dimensions; distances are Euclidean.
+    labels
+        Reference labels of the cells.
+    seed
+        Seed of the subsample.
+    max_cells
+        Cells above which a random sample of this size is used, since the cost is quadratic.
+
+    Returns
+    -------
+    float
+        1 is best; below 0, cells lie nearer to another group than to their own.
+
+    Raises
+    ------
+    DataError
+        If coordinates are not finite, lengths differ, or there is one label only.
+    """
+    embedding, codes = dense("embedding", embedding), _codes("labels", labels)
+    if len(codes) != len(embedding):
+        raise DataError(f"Expected one label a cell, but there are {len(embedding)} cells and {len(codes)} labels.")
+    if len(codes) > max_cells:
+        chosen = np.random.default_rng(seed).choice(len(codes), max_cells, replace=False)
+        embedding, codes = embedding[chosen], codes[chosen]
+    if not 1 < len(np.unique(codes)) < len(codes):
+        raise DataError(
+            f"Expected two labels or more, each of several cells, but there are {len(np.unique(codes))} in all."
+        )
+    return float(metrics.silhouette_score(embedding, codes))
+
+
+def kmeans_scores(embedding: np.ndarray, labels: Sequence, seeds: Iterable[int] = range(5)) -> pd.DataFrame:
+    """Cluster an embedding by k-means into as many clusters as there are labels, and score the clusters.
+
+    Parameters
+    ----------
+    embedding
+        Coordinates, cells × dimensions.
+    labels
+        Reference labels of the cells.
+    seeds
+        Seeds of the repeats, each with ten initialisations.
+
+    Returns
+    -------
+    DataFrame
+        One row a score of `clustering_scores`; columns mean and sd (ddof 1, NaN for one seed) over the seeds.
+
+    Raises
+    ------
+    DataError
+        If coordinates are not finite, a label is missing, or lengths differ.
+    """
+    embedding, codes = dense("embedding", embedding), _codes("labels", labels)
+    k = len(np.unique(codes))
+    runs = [KMeans(k, n_init=10, random_state=seed).fit_predict(embedding) for seed in seeds]
+    table = pd.DataFrame([clustering_scores(codes, clusters) for clusters in runs])
+    return pd.DataFrame({"mean": table.mean(), "sd": table.std()})
+
+
+def pca(x: Matrix, n: int = 50, seed: int = 0) -> np.ndarray:
+    """Project cells on their first principal components.
+
+    Parameters
+    ----------
+    x
+        Values, cells × genes; centred, not scaled.
+    n
+        Components, fewer where the matrix has fewer.
+    seed
+        Seed of the solver.
+
+    Returns
+    -------
+    ndarray, cells × n
+        Component scores.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite.
+    """
+    x = dense("x", x)
+    return PCA(min(n, *x.shape), random_state=seed).fit_transform(x)
+
+
+def tsne(x: Matrix, seed: int = 0) -> np.ndarray:
+    """Embed cells in two dimensions by t-SNE with scikit-learn's default parameters, from 50 principal components.
+
+    Parameters
+    ----------
+    x
+        Values, cells × genes.
+    seed
+        Seed of the principal components and of the embedding.
+
+    Returns
+    -------
+    ndarray, cells × 2
+        Coordinates.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite.
+    """
+    components = pca(x, 50, seed)
+    # a step on few cells is so short that threads which wait for each other cost more than they save
+    with threadpool_limits(1 if len(components) < 5000 else None, user_api="openmp"):
+        return TSNE(random_state=seed, perplexity=min(30, (len(components) - 1) / 3)).fit_transform(components)
+
+
+def embed(counts: Matrix, seed: int = 0, spaces: Sequence[str] = SPACES) -> dict[str, np.ndarray]:
+    """Embed cells after normalisation to the median total and ln(1 + x), as in Figure 2 of DCA.
+
+    Parameters
+    ----------
+    counts
+        Counts, true, observed or denoised, cells × genes.
+    seed
+        Seed of the embeddings.
+    spaces
+        Any of pc2 and pc10 (the first principal components) and tsne.
+
+    Returns
+    -------
+    dict of ndarray, cells × dimensions
+        One embedding a space.
+
+    Raises
+    ------
+    DataError
+        If counts are negative or not finite, or a cell is empty.
+    """
+    x = dense("counts", log_normalise(counts))
+    return {space: tsne(x, seed) if space == "tsne" else pca(x, int(space[2:]), seed) for space in spaces}
+
+
+def group_silhouettes(
+    counts: Matrix, groups: Sequence, seed: int = 0, spaces: Sequence[str] = SPACES
+) -> dict[str, float]:
+    """Compute the silhouette of known groups in the embeddings of `embed`.
+
+    The published protocol (Eraslan et al. 2019, Figure 2) takes pc2 for two groups and tsne for six; pc10 is a steadier
+    second line, since silhouettes on t-SNE vary from run to run.
+
+    Parameters
+    ----------
+    counts
+        Counts, true, observed or denoised, cells × genes.
+    groups
+        Known group of each cell.
+    seed
+        Seed of embeddings and subsample.
+    spaces
+        Any of pc2, pc10 and tsne.
+
+    Returns
+    -------
+    dict of float
+        One silhouette a space.
+
+    Raises
+    ------
+    DataError
+        If counts are negative or not finite, a cell is empty, or a group is missing.
+    """
+    return {space: silhouette(x, groups, seed) for space, x in embed(counts, seed, spaces).items()}
+
+
+def _codes(name: str, labels: Sequence) -> np.ndarray:
+    codes, _ = pd.factorize(np.asarray(labels))
+    if len(codes) == 0 or (codes < 0).any():
+        raise DataError(
+            f"Expected {name} without gaps, but {(codes < 0).sum()} of {len(codes)} are missing: drop those cells."
+        )
+    return codes

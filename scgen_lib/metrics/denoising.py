@@ -1,0 +1,326 @@
+"""How well missing counts are found and filled, against a known truth; `mcv` and its parts need none."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
+from scgen_lib.metrics.molecular import gene_mean, mcv, mcv_mse, mcv_poisson, thin
+
+__all__ = [
+    "baselines", "detection", "detection_curve", "distance", "dropout_mask", "dropout_rates", "f1_dropout", "fill",
+    "gene_mean", "mcv", "mcv_mse", "mcv_poisson", "thin", "truth_scores",
+]  # fmt: skip
+
+Rounding = Literal["none", "floor", "round"]
+ROUNDING = {"none": lambda x: x, "floor": np.floor, "round": np.rint}
+
+
+def dropout_mask(observed: Matrix, truth: Matrix) -> np.ndarray:
+    """Mark the zeros that hide a count: D = {X = 0} ∧ {T ≠ X}.
+
+    Parameters
+    ----------
+    observed, truth
+        Observed counts X and true counts T, cells × genes.
+
+    Returns
+    -------
+    ndarray of bool, cells × genes
+        True at a dropout. A zero of the truth is none, whatever the simulator flagged.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    return (observed == 0) & (dense("truth", truth, observed) != 0)
+
+
+def detection(score: Matrix, observed: Matrix, truth: Matrix, threshold: float = 0.5) -> dict[str, float]:
+    """Count how many zeros a score calls dropouts, and how many of them are.
+
+    Parameters
+    ----------
+    score
+        Dropout score, cells × genes; a zero is called a dropout where it lies above `threshold`.
+    observed, truth
+        Observed and true counts, cells × genes.
+    threshold
+        Score above which a zero is called a dropout. It must not be chosen on the cells that are reported.
+
+    Returns
+    -------
+    dict
+        n_zero, n_dropout, n_predicted, n_hit (int); precision (NaN where nothing was predicted), recall (NaN without
+        any dropout), f1 = 2 hits / (predicted + dropouts), prevalence = dropouts / zeros (float).
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    dropout, zero = dropout_mask(observed, truth), observed == 0
+    predicted = zero & (dense("score", score, observed) > threshold)
+    counts = {"n_zero": zero, "n_dropout": dropout, "n_predicted": predicted, "n_hit": predicted & dropout}
+    counts = {name: int(mask.sum()) for name, mask in counts.items()}
+    return counts | {
+        "precision": _ratio(counts["n_hit"], counts["n_predicted"]),
+        "recall": _ratio(counts["n_hit"], counts["n_dropout"]),
+        "f1": _ratio(2 * counts["n_hit"], counts["n_predicted"] + counts["n_dropout"]),
+        "prevalence": _ratio(counts["n_dropout"], counts["n_zero"]),
+    }
+
+
+def f1_dropout(score: Matrix, observed: Matrix, truth: Matrix, threshold: float) -> dict[str, float]:
+    """Score dropout detection at a threshold and without one.
+
+    Parameters
+    ----------
+    score
+        Denoised values or another dropout score, cells × genes.
+    observed, truth
+        Observed and clean counts, cells × genes.
+    threshold
+        Score above which a zero is called a dropout; 0 on a positive mean calls every zero one.
+
+    Returns
+    -------
+    dict of float
+        precision, recall, f1, average_precision, prevalence.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    found = detection(score, observed, truth, threshold)
+    curve = detection_curve(score, observed, truth)
+    return {name: found[name] for name in ("precision", "recall", "f1")} | {
+        name: curve[name] for name in ("average_precision", "prevalence")
+    }
+
+
+def detection_curve(score: Matrix, observed: Matrix, truth: Matrix) -> dict[str, float | np.ndarray]:
+    """Rank the zeros by a score and compare the ranking with the true dropouts, without a threshold.
+
+    Parameters
+    ----------
+    score
+        Dropout score, cells × genes.
+    observed, truth
+        Observed and true counts, cells × genes.
+
+    Returns
+    -------
+    dict
+        auc (of the ROC curve), average_precision, prevalence (float; the first two are NaN unless both kinds of zeros
+        occur), and the arrays precision and recall of the curve, by falling recall.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    zero = observed == 0
+    dropout = dropout_mask(observed, truth)[zero]
+    ranked = dense("score", score, observed)[zero]
+    if dropout.all() or not dropout.any():
+        share = float(dropout.mean()) if len(dropout) else float("nan")
+        nothing = {"auc": float("nan"), "average_precision": float("nan"), "prevalence": share}
+        return nothing | {"precision": np.array([]), "recall": np.array([])}
+    precision, recall, _ = precision_recall_curve(dropout, ranked, drop_intermediate=True)
+    return {
+        "auc": float(roc_auc_score(dropout, ranked)),
+        "average_precision": float(average_precision_score(dropout, ranked)),
+        "prevalence": float(dropout.mean()),
+        "precision": precision,
+        "recall": recall,
+    }
+
+
+def fill(observed: Matrix, mean: Matrix, predicted: np.ndarray, rounding: Rounding = "none") -> np.ndarray:
+    """Put the mean where a zero was called a dropout, and leave every count as it is.
+
+    Parameters
+    ----------
+    observed
+        Observed counts, cells × genes.
+    mean
+        Predicted means on the scale of the counts, cells × genes.
+    predicted
+        Called dropouts (bool), cells × genes; only zeros are filled.
+    rounding
+        none; floor as in the student reproduction, which fills means below 1 with 0; or round to the nearest integer.
+
+    Returns
+    -------
+    ndarray, float64, cells × genes
+        The filled matrix.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    ParameterError
+        If there is no such rounding.
+    """
+    if rounding not in ROUNDING:
+        raise ParameterError(f"rounding must be one of {', '.join(ROUNDING)}, but is {rounding!r}.")
+    observed = dense("observed", observed)
+    filled = ROUNDING[rounding](dense("mean", mean, observed).astype(np.float64))
+    return np.where((observed == 0) & dense("predicted", predicted, observed).astype(bool), filled, observed)
+
+
+def distance(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, float]:
+    """Measure how far an estimate, and the observed counts, lie from the truth.
+
+    Parameters
+    ----------
+    truth, estimate, observed
+        True counts T, filled counts X̂ and observed counts X, cells × genes.
+
+    Returns
+    -------
+    dict of float
+        distance ‖T - X̂‖ and origin ‖T - X‖ (Frobenius), their ratio (NaN where nothing was dropped), and
+        median_abs_log, the median distance of ln(1 + X̂) from ln(1 + T) over all entries, and median_abs_log_dropout
+        over the dropouts (NaN without any). The first two are ruled by the few highest genes.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite, the estimate lies below 0, or the shapes differ.
+    """
+    observed = dense("observed", observed).astype(np.float64)
+    truth, estimate = dense("truth", truth, observed), dense("estimate", estimate, observed)
+    if (estimate < 0).any():
+        raise DataError(
+            "Expected an estimate of 0 or more, but some values are negative: return to the scale of counts."
+        )
+    errors = np.abs(np.log1p(estimate) - np.log1p(truth))
+    dropped = errors[dropout_mask(observed, truth)]
+    far, origin = float(np.linalg.norm(truth - estimate)), float(np.linalg.norm(truth - observed))
+    return {
+        "distance": far,
+        "origin": origin,
+        "ratio": _ratio(far, origin),
+        "median_abs_log": float(np.median(errors)),
+        "median_abs_log_dropout": float(np.median(dropped)) if dropped.size else float("nan"),
+    }
+
+
+def dropout_rates(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, float]:
+    """Return the share of all entries that are zero but should not be, before and after denoising.
+
+    A falling rate is no quality: a constant positive matrix reaches 0.
+
+    Parameters
+    ----------
+    truth, estimate, observed
+        True, filled and observed counts, cells × genes.
+
+    Returns
+    -------
+    dict of float
+        before and after, in [0, 1].
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    after = dropout_mask(dense("estimate", estimate, observed), truth)
+    return {"before": float(dropout_mask(observed, truth).mean()), "after": float(after.mean())}
+
+
+def baselines(observed: Matrix, truth: Matrix) -> pd.DataFrame:
+    """Score the answers that need no model, in the measures of `detection`, `distance` and `dropout_rates`.
+
+    Parameters
+    ----------
+    observed, truth
+        Observed and true counts, cells × genes.
+
+    Returns
+    -------
+    DataFrame
+        Rows: "nothing" (the observed counts), "all zeros, gene mean" (every zero is called a dropout and filled with
+        `gene_mean`) and "perfect".
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    truth = dense("truth", truth, observed)
+    answers = {
+        "nothing": (np.zeros(observed.shape), observed),
+        "all zeros, gene mean": (np.ones(observed.shape), gene_mean(observed)),
+        "perfect": (dropout_mask(observed, truth), truth),
+    }
+    rows = {}
+    for name, (score, mean) in answers.items():
+        filled = fill(observed, mean, np.asarray(score) > 0.5)
+        rates = {f"rate_{when}": rate for when, rate in dropout_rates(truth, filled, observed).items()}
+        rows[name] = detection(score, observed, truth) | distance(truth, filled, observed) | rates
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def truth_scores(estimate: Matrix, truth: Matrix, observed: Matrix) -> dict[str, float]:
+    """Compare denoised values with the truth after scaling every cell to 10,000 and ln(1 + x).
+
+    Parameters
+    ----------
+    estimate, truth, observed
+        Denoised values, noise-free means or clean counts, and observed counts, cells × genes.
+
+    Returns
+    -------
+    dict of float
+        mse, rmse and mae over all entries, and mse_dropped, rmse_dropped and mae_dropped over the dropouts; pearson and
+        spearman over all entries, as median over cells (pearson_cell) and over genes (pearson_gene), without constant
+        ones; cosine, the mean over cells. NaN where nothing is left. Over all entries, correlations are ruled
+        by the means of the genes.
+
+    Raises
+    ------
+    DataError
+        If a value is negative or not finite, a cell of estimate or truth is empty, or the shapes differ.
+    """
+    observed = dense("observed", observed)
+    dropped = dropout_mask(observed, truth)
+    y = log_normalise(dense("estimate", estimate, observed), 1e4)
+    m = log_normalise(dense("truth", truth, observed), 1e4)
+    scores = {}
+    for suffix, error in (("", y - m), ("_dropped", (y - m)[dropped])):
+        mse = float(np.square(error).mean()) if error.size else float("nan")
+        mae = float(np.abs(error).mean()) if error.size else float("nan")
+        scores |= {f"mse{suffix}": mse, f"rmse{suffix}": float(np.sqrt(mse)), f"mae{suffix}": mae}
+    for suffix, axis in (("", None), ("_cell", 1), ("_gene", 0)):
+        scores[f"pearson{suffix}"] = _correlation(y, m, axis)
+        scores[f"spearman{suffix}"] = _correlation(rankdata(y, axis=axis), rankdata(m, axis=axis), axis)
+    scores["cosine"] = float(np.mean((y * m).sum(1) / (np.linalg.norm(y, axis=1) * np.linalg.norm(m, axis=1))))
+    return scores
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _correlation(y: np.ndarray, m: np.ndarray, axis: int | None) -> float:
+    """Return Pearson's r over all entries, or the median of it along `axis`, without constant vectors."""
+    y, m = y - y.mean(axis=axis, keepdims=True), m - m.mean(axis=axis, keepdims=True)
+    size = np.sqrt((y**2).sum(axis=axis) * (m**2).sum(axis=axis))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = np.where(size > 1e-12, (y * m).sum(axis=axis) / size, np.nan)
+    return float(np.nanmedian(r)) if np.isfinite(r).any() else float("nan")
