@@ -1,0 +1,83 @@
+"""Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
+
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from scgen_lib import parameters, provenance
+
+NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@each
+def test_a_notebook_is_stripped_but_for_its_reference_cells(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "# NBVAL_CHECK_OUTPUT" not in cell.source:
+            assert cell.outputs == [], cell.source
+            assert cell.execution_count is None, cell.source
+
+
+@each
+def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
+    notebook = nbformat.read(path, as_version=4)
+    spec = parameters.from_notebook(notebook)
+    assert {"seed", "fast", "edition", "out"} <= set(spec)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    (place,) = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
+    assert "parameters.check_namespace(globals())" in code[place + 1].source
+
+
+def test_an_edition_shows_each_notebook():
+    from scgen_lib import runner
+
+    for edition in ("quick", "paper"):
+        runs = runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml")
+        assert {run["notebook"] for run in runs.values()} == {f"notebooks/{path.name}" for path in NOTEBOOKS}
+
+
+def nbval(path):
+    """Execute a notebook cell by cell; return whether all cells passed, and the report."""
+    # The variables of the surrounding pytest would make the inner one believe that it is a worker of it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider"]
+    command += ["--exitfirst", "--no-header", "-q", "--nbval-cell-timeout", "600", path.name]
+    done = subprocess.run(
+        command,
+        cwd=path.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0, done.stdout
+
+
+def prepare(path, target, **values):
+    import papermill
+
+    papermill.execute_notebook(str(path), str(target), parameters=values, prepare_only=True, progress_bar=False)
+    return target
+
+
+@each
+def test_a_notebook_runs_at_test_size(path, tmp_path):
+    passed, report = nbval(prepare(path, tmp_path / path.name, fast=True))
+    assert passed, report
+
+
+def test_a_cell_that_fails_fails_the_notebook(tmp_path, write_notebook):
+    path = write_notebook(tmp_path / "bad.ipynb", "assert fast, 'at full size'")
+    passed, report = nbval(prepare(path, tmp_path / "full.ipynb", fast=False))
+    assert not passed
+    assert "at full size" in report
+    assert nbval(prepare(path, tmp_path / "fast.ipynb", fast=True))[0]
