@@ -27,7 +27,9 @@ class FittedModel:
     net_type: ClassVar[type[keras.Model]]
 
     def __init__(self, config: dict[str, Any]):
-        self.config = {name: value for name, value in config.items() if name not in ("self", "__class__")}
+        config = {name: value for name, value in config.items() if name not in ("self", "__class__")}
+        # as they come back from a file
+        self.config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
         self.net: Any = None
         self.history: dict[str, list[float]] = {}
 

@@ -493,7 +493,7 @@ class DCA(FittedModel):
         """Write ``layers["dca"]``, ``obsm["X_dca"]`` and ``uns["dca"]`` (settings, history) into `adata`; return it."""
         adata.layers["dca"] = self.denoise(adata)
         adata.obsm["X_dca"] = self.embed(adata)
-        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in self.config.items() if v is not None}
+        settings = {k: v for k, v in self.config.items() if v is not None}
         adata.uns["dca"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
         return adata
 
