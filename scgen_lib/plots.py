@@ -5,12 +5,14 @@ Nothing is computed here that a reader would quote: scores come in with the data
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import ListedColormap, LogNorm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +144,6 @@ def de_heatmaps(
     Figure
         One panel a matrix, genes × cells, every gene scaled to [0, 1], below a strip of the groups.
     """
-    from matplotlib.colors import ListedColormap
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     codes, names = _groups(groups)
@@ -244,7 +245,10 @@ def truth_scatter(truth: np.ndarray, estimates: Mapping[str, np.ndarray], mask: 
     for ax, (name, estimate) in zip(panels, estimates.items(), strict=False):
         _density(ax, truth, estimate, mask)
         ax.set_title(name)
-    fig.colorbar(ax.collections[0], ax=panels, label="entries (last panel)", shrink=0.6)
+    shared = LogNorm(1, max(2, *(ax.collections[0].get_array().max() for ax in panels)))
+    for ax in panels:
+        ax.collections[0].set_norm(shared)
+    fig.colorbar(ax.collections[0], ax=panels, label="entries", shrink=0.6)
     return fig
 
 
@@ -391,13 +395,17 @@ def paper_beside_run(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         A row a claim: a diamond for the paper, a dot with its sd over seeds for this run.
     """
     table = table.dropna(subset=["published", "mean"])
-    ax = ax or _axes(0.45 * len(table) + 1.2)
+    ax = ax or _axes(0.5 * len(table) + 1.2)
     y = np.arange(len(table))[::-1]
     ax.hlines(y, table["published"], table["mean"], color=GREY, lw=1, zorder=0)
     ax.errorbar(table["mean"], y, xerr=table["sd"].fillna(0), fmt="o", color=RUN, capsize=3, label="this run (± sd)")
     ax.plot(table["published"], y, "D", color=PAPER, mec="black", ls="none", label="published")
     units = set(table.get("unit", pd.Series(dtype=str)).dropna())
-    ax.set(yticks=y, yticklabels=table["metric"], xlabel=units.pop() if len(units) == 1 else "value")
+    ax.set(
+        yticks=y,
+        yticklabels=[textwrap.fill(name, 24) for name in table["metric"]],
+        xlabel=units.pop() if len(units) == 1 else "value",
+    )
     _legend_below(ax)
     return ax
 

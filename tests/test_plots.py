@@ -139,6 +139,7 @@ def test_truth_scatter_counts_the_chosen_entries(cells):
         assert [ax.get_title() for ax in fig.axes[:3]] == list(estimates)
         assert [ax.collections[0].get_array().sum() for ax in fig.axes[:3]] == [entries] * 3
         assert "true count" in fig.axes[0].get_xlabel()
+        assert len({ax.collections[0].norm for ax in fig.axes[:3]}) == 1  # one colour bar serves all panels
 
 
 def test_dropped_density_shows_dropouts_only(cells):
@@ -187,13 +188,11 @@ def test_calibration_counts_every_zero_by_its_true_class(zeros):
 
 
 def test_paper_and_run_stand_side_by_side():
-    table = pd.DataFrame(
-        {"metric": ["a", "b", "c"], "published": [0.6, np.nan, 0.1], "mean": [0.5, 0.4, 0.2], "sd": [0.1, 0.1, np.nan],
-         "unit": ["silhouette"] * 3}
-    )  # fmt: skip
+    table = pd.DataFrame({"metric": ["a", "b", "silhouette, t-SNE, with dropout"], "unit": ["silhouette"] * 3})
+    table = table.assign(published=[0.6, np.nan, 0.1], mean=[0.5, 0.4, 0.2], sd=[0.1, 0.1, np.nan])
     ax = plots.paper_beside_run(table)
     assert set(drawn(ax.figure)) == {"this run (± sd)", "published"}
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "c"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "silhouette, t-SNE, with\ndropout"]
     assert ax.get_xlabel() == "silhouette"
 
 

@@ -19,6 +19,9 @@ from scgen_lib.data.splatter_paths import path_factors, step_probabilities
 from scgen_lib.errors import DataError, ParameterError
 
 STAGES = ("groups", "library", "gene_means", "outliers", "batches", "de", "bcv", "counts", "dropout", "paths")
+DTYPES = {"true_counts": np.int32, "base_cell_means": np.float32, "bcv": np.float32, "cell_means": np.float32}
+DTYPES |= {"drop_prob": np.float32, "dropout": bool}
+HEAVY = ("bcv", "cell_means", "drop_prob")
 MAX_CHUNK = 20_000_000  # entries whose float64 intermediates are held at once
 
 
@@ -192,14 +195,9 @@ def simulate(
             step[own] = rng["paths"].choice(n_steps[path], own.sum(), p=step_probabilities(n_steps[path], skew[path]))
 
     noise = bcv_df / rng["bcv"].chisquare(bcv_df, n_genes) if np.isfinite(bcv_df) else np.ones(n_genes)
-    layers = {"true_counts": np.empty((n_cells, n_genes), np.int32)}
-    layers |= {"base_cell_means": np.empty((n_cells, n_genes), np.float32)}
-    if not light:
-        layers |= {name: np.empty((n_cells, n_genes), np.float32) for name in ("bcv", "cell_means")}
-    if drop is not None:
-        layers["dropout"] = np.empty((n_cells, n_genes), bool)
-        if not light:
-            layers["drop_prob"] = np.empty((n_cells, n_genes), np.float32)
+    kept = DTYPES if not light else {name: DTYPES[name] for name in DTYPES if name not in HEAVY}
+    kept = kept if drop is not None else {name: kept[name] for name in kept if not name.startswith("drop")}
+    layers = {name: np.empty((n_cells, n_genes), dtype) for name, dtype in kept.items()}
     rows_at_once = max(1, MAX_CHUNK // n_genes)
     for rows in (slice(start, start + rows_at_once) for start in range(0, n_cells, rows_at_once)):
         shares = gene_means * batch_factors[batch[rows]]
@@ -208,15 +206,7 @@ def simulate(
         else:
             shares *= np.array([curves[path][at] for path, at in zip(group[rows], step[rows], strict=True)])
         base = library[rows, None] * shares / shares.sum(1, keepdims=True)
-        # m B², written so that a mean of 0 stays finite: B² = (bcv_common + m^(-1/2))² · noise
-        scale = (1 + bcv_common * np.sqrt(base)) ** 2 * noise
-        means = rng["counts"].gamma(base / scale, scale)
-        made = {"base_cell_means": base, "cell_means": means, "true_counts": _counts(rng["counts"], means)}
-        with np.errstate(divide="ignore"):
-            made["bcv"] = np.minimum(np.sqrt(scale / base), np.finfo(np.float32).max)
-        if drop is not None:
-            made["drop_prob"] = dropout_probability(means, drop[0][rows, None], drop[1][rows, None])
-            made["dropout"] = rng["dropout"].random(means.shape) < made["drop_prob"]
+        made = _cell_values(rng, base, noise, bcv_common, drop and tuple(values[rows, None] for values in drop))
         for name, layer in layers.items():
             layer[rows] = made[name]
 
@@ -333,11 +323,27 @@ def _library(rng: np.random.Generator, n: int, loc: float, scale: float, normal:
     return np.where(sizes > 0, sizes, sizes[sizes > 0].min() / 2)
 
 
-def _counts(rng: np.random.Generator, means: np.ndarray) -> np.ndarray:
-    counts = rng.poisson(means)
+def _cell_values(
+    rng: dict[str, np.random.Generator],
+    base: np.ndarray,
+    noise: np.ndarray,
+    bcv_common: float,
+    drop: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, np.ndarray]:
+    """Draw cell means, true counts and dropout from the base cell means, cells × genes."""
+    # m B², written so that a mean of 0 stays finite: B² = (bcv_common + m^(-1/2))² · noise
+    scale = (1 + bcv_common * np.sqrt(base)) ** 2 * noise
+    means = rng["counts"].gamma(base / scale, scale)
+    counts = rng["counts"].poisson(means)
     if counts.max() > np.iinfo(np.int32).max:
         raise ParameterError(f"Counts must fit 32 bits, but one reached {counts.max()}: lower lib_loc or bcv_common.")
-    return counts
+    with np.errstate(divide="ignore"):
+        bcv = np.minimum(np.sqrt(scale / base), np.finfo(np.float32).max)
+    made = {"base_cell_means": base, "bcv": bcv, "cell_means": means, "true_counts": counts}
+    if drop is not None:
+        made["drop_prob"] = dropout_probability(means, *drop)
+        made["dropout"] = rng["dropout"].random(means.shape) < made["drop_prob"]
+    return made
 
 
 def _dropout_per_cell(
