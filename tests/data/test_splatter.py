@@ -336,7 +336,7 @@ FILES = os.environ.get("SCGEN_DATA_DIR")
 
 @pytest.mark.skipif(FILES is None, reason="SCGEN_DATA_DIR names no folder with the public output of the R package")
 @pytest.mark.parametrize(("groups", "mid", "preset"), [(2, 5, "dca_g2_fig2"), (6, 1, "splat_g6")])
-def test_the_r_package_drops_and_separates_like_this_simulator(groups, mid, preset):
+def test_the_r_package_drops_counts_like_this_simulator(groups, mid, preset):
     folder = Path(FILES)
     names = (f"sim_scdata_{groups}_groups_2000.csv", f"sim_scdata_{groups}_groups_ndo_2000.csv")
     paths = [next(folder.rglob(name), None) for name in names]
