@@ -14,6 +14,7 @@ A rule applies to each element of a list; ``None`` is legal where the type says 
 import ast
 import difflib
 import io
+import linecache
 import re
 import tokenize
 import types
@@ -29,6 +30,7 @@ from scgen_lib.errors import ParameterError
 Spec = dict[str, "Parameter"]
 
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
+_CELL_FILE = re.compile(r"ipykernel_\d+|^<ipython-input")
 _RANGE = re.compile(r"in ([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])")
 
 
@@ -237,12 +239,30 @@ def check_namespace(namespace: dict[str, object]) -> None:
     ParameterError
         If a name is unknown, a value is not legal, or no parameters cell has run in this session.
     """
-    spec, given = _last_parameters_cell(namespace.get("In", ()))
+    spec, given = (
+        _last_parameters_cell(namespace.get("In", ())) or _last_parameters_cell(_compiled_cells()) or _refuse()
+    )
     _refuse_unknown(given, spec)
     namespace.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
 
 
-def _last_parameters_cell(history: Iterable[str]) -> tuple[Spec, list[str]]:
+def _refuse() -> typing.NoReturn:
+    raise ParameterError(
+        "Expected to run in a notebook after its parameters cell, but no such cell has run in this session; "
+        "run the parameters cell first."
+    )
+
+
+def _compiled_cells() -> list[str]:
+    """Return the sources of the cells that this kernel has compiled, oldest first.
+
+    nbval runs cells without storing them in the input history; for its tracebacks IPython keeps them all the same.
+    """
+    cells = [(name, entry) for name, entry in linecache.cache.items() if _CELL_FILE.search(name) and len(entry) == 4]
+    return ["".join(lines) for _, (_, _, lines, _) in cells]
+
+
+def _last_parameters_cell(history: Iterable[str]) -> tuple[Spec, list[str]] | None:
     """Find the last parameters cell of an input history, and the names set between it and the check."""
     spec, given, open_ = None, [], False
     for source in history:
@@ -251,12 +271,7 @@ def _last_parameters_cell(history: Iterable[str]) -> tuple[Spec, list[str]]:
         elif open_:
             open_ = "check_namespace" not in source
             given += _assigned(source) if open_ else []
-    if spec is None:
-        raise ParameterError(
-            "Expected to run in a notebook after its parameters cell, but no such cell has run in this session; "
-            "run the parameters cell first."
-        )
-    return spec, given
+    return None if spec is None else (spec, given)
 
 
 def _statements(source: str) -> list[ast.stmt]:

@@ -73,3 +73,10 @@ def test_a_cell_that_fails_fails_the_notebook(tmp_path, write_notebook):
     assert not passed
     assert "at full size" in report
     assert nbval(prepare(path, tmp_path / "fast.ipynb", fast=True))[0]
+
+
+def test_an_unknown_parameter_fails_the_notebook(tmp_path, write_notebook):
+    path = write_notebook(tmp_path / "good.ipynb", "print(seed)")
+    passed, report = nbval(prepare(path, tmp_path / "bad.ipynb", sede=1))
+    assert not passed
+    assert "Unknown parameter sede: did you mean seed?" in report
