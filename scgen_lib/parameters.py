@@ -246,13 +246,6 @@ def check_namespace(namespace: dict[str, object]) -> None:
     namespace.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
 
 
-def _refuse() -> typing.NoReturn:
-    raise ParameterError(
-        "Expected to run in a notebook after its parameters cell, but no such cell has run in this session; "
-        "run the parameters cell first."
-    )
-
-
 def _compiled_cells() -> list[str]:
     """Return the sources of the cells that this kernel has compiled, oldest first.
 
