@@ -239,9 +239,13 @@ def check_namespace(namespace: dict[str, object]) -> None:
     ParameterError
         If a name is unknown, a value is not legal, or no parameters cell has run in this session.
     """
-    spec, given = (
-        _last_parameters_cell(namespace.get("In", ())) or _last_parameters_cell(_compiled_cells()) or _refuse()
-    )
+    found = _last_parameters_cell(namespace.get("In", ())) or _last_parameters_cell(_compiled_cells())
+    if found is None:
+        raise ParameterError(
+            "Expected to run in a notebook after its parameters cell, but no such cell has run in this session; "
+            "run the parameters cell first."
+        )
+    spec, given = found
     _refuse_unknown(given, spec)
     namespace.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
 
