@@ -214,7 +214,7 @@ def test_illegal_settings_are_refused_by_name(arguments, message):
 def test_use_before_fit_and_other_genes_are_refused(adata, fitted):
     with pytest.raises(ParameterError, match="call fit"):
         DCA().denoise(adata)
-    with pytest.raises(DataError, match="genes of the training in their order"):
+    with pytest.raises(DataError, match="of the training in their order"):
         fitted.denoise(adata[:, ::-1].copy())
 
 
