@@ -227,12 +227,12 @@ def _refuse_unknown(names: Iterable[str], spec: Spec) -> None:
             raise ParameterError(f"Unknown parameter {name}: {hint}")
 
 
-def check_namespace(namespace: dict[str, object]) -> None:
+def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
     """Check the parameters in a running notebook, and write them back in their declared types.
 
     Call it as ``parameters.check_namespace(globals())`` in the cell after the parameters. The names and legal values
     are those of the last parameters cell that ran; whatever a cell between that one and the check has set (papermill
-    injects one there) counts as a parameter.
+    injects one there) counts as a parameter. Returns all parameters.
 
     Raises
     ------
@@ -247,7 +247,9 @@ def check_namespace(namespace: dict[str, object]) -> None:
         )
     spec, given = found
     _refuse_unknown(given, spec)
-    namespace.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
+    values = check({name: namespace[name] for name in spec if name in namespace}, spec)
+    namespace.update(values)
+    return values
 
 
 def _compiled_cells() -> list[str]:
