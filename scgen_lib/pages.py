@@ -3,6 +3,7 @@
 All paths are relative to the present folder, the top of the project.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -29,15 +30,18 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     entries = gate(edition, editions_dir=editions_dir)
     table = scorecard(edition, [entry["run"] for entry in entries])
     data = datasets()
-    for name, text in {
+    figures = {entry["page"]: figure for entry in entries if (figure := _figure(entry["page"]))}
+    for name, content in {
         "summary.md": _summary(table),
+        "figures.md": "\n".join(_figure_link(page, caption) for page, (_, caption) in figures.items()),
+        **{f"{page}.png": image for page, (image, _) in figures.items()},
         "scorecard.md": _claims(table),
         "ledger.md": "\n".join(map(_ledger, entries)),
         "datasets.md": data,
         "claims.csv": table.to_csv(index=False),
         "claims.json": table.to_json(orient="records", indent=1, force_ascii=False),
     }.items():
-        provenance.write_atomically(GENERATED / name, text)
+        provenance.write_atomically(GENERATED / name, content)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
@@ -155,6 +159,24 @@ def _ledger(entry: dict) -> str:
         "parameters": " ".join(f"`{name}={value!r}`" for name, value in entry["parameters"].items() if name != "out"),
     }
     return f"## Run {entry['run']}\n\n" + _markdown(["", ""], [[name, value] for name, value in rows.items()])
+
+
+def _figure(page: str) -> tuple[bytes, str] | None:
+    """Return a chapter's figure for the landing page and its caption: the first image of the cell tagged `landing`."""
+    notebook = _read(Path("book/executed", f"{page}.ipynb"))
+    for cell in notebook["cells"]:
+        if "landing" in cell["metadata"].get("tags", ()):
+            for output in cell["outputs"]:
+                if image := output.get("data", {}).get("image/png"):
+                    return base64.b64decode("".join(image)), cell["metadata"].get("caption", "")
+    return None
+
+
+def _figure_link(page: str, caption: str) -> str:
+    return (
+        f"```{{figure}} generated/{page}.png\n:target: executed/{page}.html\n:alt: {caption or page}\n\n"
+        f"{_plain(caption)} From {{doc}}`executed/{page}`.\n```\n"
+    )
 
 
 def datasets() -> str:

@@ -91,14 +91,14 @@ def collect() -> dict[str, object]:
     return {"commit": commit(), "lock_sha256": lock_hash(), "versions": versions(), "hardware": hardware()}
 
 
-def write_atomically(path: str | os.PathLike, text: str) -> None:
-    """Write a text file under a temporary name and rename it, so that no half-written file is ever seen."""
+def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, under a temporary name and rename it, so that no half-written file is ever seen."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except BaseException:

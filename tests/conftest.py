@@ -22,7 +22,7 @@ def write_notebook():
                 nbformat.v4.new_markdown_cell(f"# A small chapter\n\n{text}"),
                 code(declared, metadata={"tags": ["parameters"]}),
                 code(CHECK),
-                *[code(cell) for cell in cells],
+                *[cell if isinstance(cell, dict) else code(cell) for cell in cells],
             ],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
