@@ -168,7 +168,8 @@ def _figure(page: str) -> tuple[bytes, str] | None:
         if "landing" in cell["metadata"].get("tags", ()):
             for output in cell["outputs"]:
                 if image := output.get("data", {}).get("image/png"):
-                    return base64.b64decode("".join(image)), cell["metadata"].get("caption", "")
+                    figure = cell["metadata"].get("mystnb", {}).get("figure", {})
+                    return base64.b64decode("".join(image)), figure.get("caption", "")
     return None
 
 
