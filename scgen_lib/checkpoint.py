@@ -33,6 +33,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(0o644)  # a temporary file is for its owner only
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -303,7 +303,7 @@ def predict(
     arrays
         As in `fit`.
     batch_size
-        Cells at a time; the last batch is filled up with its own last cell, so that one program serves all.
+        Cells at a time; the last batch is filled up with the last cell, so that one trace serves all.
 
     Returns
     -------
@@ -312,7 +312,7 @@ def predict(
     """
     n = next(iter(arrays.values())).shape[0]
     size = min(n, batch_size)
-    compiled = tf.function(function, jit_compile=True)
+    compiled = tf.function(function)  # one pass over the cells does not earn back what XLA takes to compile
     parts = []
     for start in range(0, n, size):
         index = np.minimum(np.arange(start, start + size), n - 1)
