@@ -269,5 +269,5 @@ def test_the_landing_page_shows_the_scorecard(browser, site):
 
 def test_the_landing_page_takes_the_figure_of_a_chapter(built):
     page = (built / "book" / "index.html").read_text()
-    assert page.count(CAPTION) == 1
+    assert CAPTION in page
     assert (built / "_images" / "dca.png").exists()
