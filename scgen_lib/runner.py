@@ -15,13 +15,14 @@ from scgen_lib import parameters as grammar
 from scgen_lib import provenance
 from scgen_lib.errors import InputError, ParameterError
 
-# What TensorFlow's C++ side says while it starts; no variable silences all of it.
+# What TensorFlow's C++ side says while it starts, no variable silences all of it; and tqdm on missing widgets.
 _NOISE = re.compile(
     r"^(WARNING: All log messages before absl::InitializeLog\(\) .*"
     r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] .*"
     r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] (tensorflow|external)/.*"
     r"|To enable the following instructions: .*"
-    r"|computation_placer already registered.*)\n?",
+    r"|computation_placer already registered.*"
+    r"|.*: TqdmWarning: IProgress not found\. .*\n +from \.autonotebook import .*)\n?",
     re.MULTILINE,
 )
 

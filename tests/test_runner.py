@@ -113,11 +113,13 @@ def test_the_key_follows_cells_parameters_and_data_but_not_outputs(notebook, tmp
     assert len(keys) == 5
 
 
-def test_start_up_lines_of_tensorflow_are_dropped_and_real_warnings_kept(tmp_path):
+def test_start_up_lines_of_libraries_are_dropped_and_real_warnings_kept(tmp_path):
     noise = (
         "2026-01-02 03:04:05.678901: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.\n"
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
         "I0000 00:00:1700000000.123456    1234 cpu_feature_guard.cc:210] This TensorFlow binary is optimized\n"
+        "/some/where/tqdm/auto.py:21: TqdmWarning: IProgress not found. Please update jupyter and ipywidgets.\n"
+        "  from .autonotebook import tqdm as notebook_tqdm\n"
         "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow\n"
     )
     outputs = [
