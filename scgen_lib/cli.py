@@ -1,6 +1,7 @@
 """The command ``scgen``: run a notebook, fetch data, write the book's generated pages."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -70,9 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         options.command(options)
+        sys.stdout.flush()
     except InputError as error:
         print(error, file=sys.stderr)
         return getattr(error, "exit_status", 2)
+    except BrokenPipeError:
+        # The reader has seen enough (`scgen datasets | head`): leave nothing for the interpreter to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     return 0

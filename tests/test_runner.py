@@ -150,6 +150,12 @@ def test_a_run_ended_by_its_scheduler_leaves_nothing_half_written(tmp_path, writ
     assert slow.exists()
 
 
+def test_a_reader_that_stops_reading_is_no_error():
+    command = f"{sys.executable} -m scgen_lib.cli datasets | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_edition_lists_notebook_page_and_parameters_of_each_run(tmp_path):
     path = tmp_path / "quick.yml"
     path.write_text("dca: {notebook: a.ipynb, page: dca, parameters: }\n")
