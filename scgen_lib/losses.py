@@ -170,9 +170,9 @@ def _released(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor 
     eps = 1e-10
     theta = tf.minimum(theta, 1e6)
     loss = (
-        tf.math.lgamma(theta + eps)
-        + tf.math.lgamma(x + 1.0)
-        - tf.math.lgamma(x + theta + eps)
+        # lnΓ(θ + ε) + lnΓ(x + 1) − lnΓ(x + θ + ε), without the cancellation that the library's lnΓ has in float32
+        log_factorial(x)
+        - log_rising(theta + eps, x)
         + (theta + x) * tf.math.log(1.0 + mean / (theta + eps))
         + x * (tf.math.log(theta + eps) - tf.math.log(mean + eps))
     )

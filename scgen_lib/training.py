@@ -76,6 +76,8 @@ class WindowModel(keras.Model):
         super().compile(*args, jit_compile=False, **kwargs)
         self._sums = {name: _REDUCTIONS[by](name=name) for name, by in self.logs_by.items()}
         self._resident: dict[str, tf.Tensor] = {}
+        self._train: _Windows | None = None
+        self._validation: _Windows | None = None
         self.build_optimizers()
 
     def get_compile_config(self) -> None:
@@ -92,14 +94,14 @@ class WindowModel(keras.Model):
 
     def train_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Update from one element of `_Windows`: whole mini-batches in one program, then the smaller last one."""
-        return self._walk(element, self.batch_step, self._sums)
+        return self._walk(self._train.parts(element), self.batch_step, self._sums)
 
     def test_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Score one element of `_Windows`."""
-        return self._walk(element, self.batch_test, {"loss": self._sums["loss"]})
+        return self._walk(self._validation.parts(element), self.batch_test, {"loss": self._sums["loss"]})
 
-    def _walk(self, element: tuple, step: Callable[[dict], dict], sums: dict) -> dict[str, tf.Tensor]:
-        (window, count, tail), *_ = element
+    def _walk(self, parts: tuple, step: Callable[[dict], dict], sums: dict) -> dict[str, tf.Tensor]:
+        window, count, tail = parts
         by_max = {name: isinstance(metric, Max) for name, metric in sums.items()}
 
         def batch(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -214,10 +216,11 @@ def fit(
     # A function traced for earlier data would go on reading those.
     model.train_function = model.test_function = None
 
-    train = _Windows(arrays, rows, batch_size, resident, seed=seed)
+    model._train = train = _Windows(arrays, rows, batch_size, resident, seed=seed)
     validation = None
     if validation_rows is not None and len(validation_rows):
-        validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident).dataset()
+        model._validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident)
+        validation = model._validation.dataset()
     keeper = Checkpoint(
         checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed)
     )
@@ -236,59 +239,80 @@ def fit(
         shuffle=False,
         verbose=0,
     )
-    model._resident = {}
+    model._resident, model._train, model._validation = {}, None, None
     model.train_function = model.test_function = None
     return keeper.history
 
 
 class _Windows:
-    """Elements ((window, count, tail),): `count` mini-batches of equal size, and the smaller last one of an epoch."""
+    """The epochs of a training: windows of mini-batches of equal size, and the smaller last one of an epoch.
+
+    Resident data are gathered by index, and a variable holds the indices of the epoch, so that an element of the data
+    set is no more than the number of a window; streamed data travel in the elements themselves.
+    """
 
     def __init__(self, arrays: Arrays, rows: np.ndarray, batch_size: int, resident: bool, seed: int | None = None):
-        self.arrays, self.rows, self.batch_size, self.resident, self.seed = arrays, rows, batch_size, resident, seed
-        self.epoch = 0
+        self.arrays, self.rows, self.size, self.resident, self.seed = arrays, rows, batch_size, resident, seed
         batch_bytes = sum(math.prod(a.shape[1:]) * 4 for a in arrays.values()) * batch_size
-        whole = len(rows) // batch_size
+        self.whole = len(rows) // batch_size
         most = WINDOW_BATCHES if resident else max(1, WINDOW_BYTES // batch_bytes)
-        self.length = max(1, min(most, whole))
+        self.length = max(1, min(most, self.whole))
+        self.number = max(1, -(-self.whole // self.length))
+        self.order = rows
+        if resident:
+            # One shape for all windows, so that one program serves them; what the last one lacks is never walked.
+            self.spare = np.zeros(self.number * self.length * batch_size - self.whole * batch_size, "int32")
+            self.indices = tf.Variable(np.concatenate([rows, self.spare]), dtype=tf.int32, trainable=False)
+        self.begin(0)
 
     def begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch = epoch
-
-    def order(self) -> np.ndarray:
-        """Order of the cells in this epoch: a function of seed and epoch alone, so that a resumed run repeats it."""
-        if self.seed is None:
-            return self.rows
-        return np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
-
-    def __iter__(self) -> Iterator[tuple]:
-        order, size = self.order(), self.batch_size
-        whole = len(order) // size
-        tail = order[whole * size :]
-        for start in range(0, max(whole, 1), self.length):
-            count = min(self.length, whole - start)
-            part = order[start * size : (start + count) * size].reshape(count, size)
-            # One shape for all windows, so that one program serves them.
-            part = np.concatenate([part, np.zeros((self.length - count, size), part.dtype)])
-            final = start + self.length >= whole
-            yield ((self._take(part), np.int32(count), self._take(tail if final else tail[:0])),)
-
-    def _take(self, index: np.ndarray) -> dict[str, np.ndarray]:
+        """Order the cells of an epoch by seed and epoch alone, so that a resumed run repeats it."""
+        if self.seed is not None:
+            self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
         if self.resident:
-            return {"index": index.astype("int32")}
-        flat = index.ravel()
-        return {name: dense(a[flat]).reshape(*index.shape, *a.shape[1:]) for name, a in self.arrays.items()}
+            whole = self.whole * self.size
+            self.indices.assign(np.concatenate([self.order[:whole], self.spare, self.order[whole:]]))
+
+    def parts(self, element: tuple) -> tuple[dict[str, tf.Tensor], tf.Tensor, dict[str, tf.Tensor]]:
+        """Window (length, B, …), how many of its mini-batches count, and the last mini-batch (r, …) or none."""
+        if not self.resident:
+            return element[0]
+        number = tf.cast(element, tf.int32)
+        cut = self.number * self.length * self.size
+        windows = tf.reshape(self.indices[:cut], (self.number, self.length, self.size))
+        last = tf.cast(number == self.number - 1, tf.int32)
+        count = tf.minimum(self.length, self.whole - number * self.length)
+        return (
+            {"index": windows[number]},
+            count,
+            {"index": self.indices[cut : cut + last * (len(self.rows) % self.size)]},
+        )
 
     def dataset(self) -> tf.data.Dataset:
+        """Numbers of the windows, or the streamed windows themselves."""
+        if self.resident:
+            return tf.data.Dataset.range(self.number)
+
         def spec(*leading: int | None) -> dict[str, tf.TensorSpec]:
-            if self.resident:
-                return {"index": tf.TensorSpec(leading, tf.int32)}
             return {name: tf.TensorSpec((*leading, *a.shape[1:]), tf.float32) for name, a in self.arrays.items()}
 
-        element = ((spec(self.length, self.batch_size), tf.TensorSpec((), tf.int32), spec(None)),)
-        elements = max(1, math.ceil(len(self.rows) // self.batch_size / self.length))
-        data = tf.data.Dataset.from_generator(self.__iter__, output_signature=element)
-        return data.apply(tf.data.experimental.assert_cardinality(elements)).prefetch(0 if self.resident else 2)
+        element = ((spec(self.length, self.size), tf.TensorSpec((), tf.int32), spec(None)),)
+        data = tf.data.Dataset.from_generator(self._stream, output_signature=element)
+        return data.apply(tf.data.experimental.assert_cardinality(self.number)).prefetch(2)
+
+    def _stream(self) -> Iterator[tuple]:
+        order = self.order
+        tail = order[self.whole * self.size :]
+        for number in range(self.number):
+            count = min(self.length, self.whole - number * self.length)
+            start = number * self.length * self.size
+            part = np.zeros(self.length * self.size, order.dtype)
+            part[: count * self.size] = order[start : start + count * self.size]
+            last = tail if number == self.number - 1 else tail[:0]
+            yield ((self._take(part, self.length, self.size), np.int32(count), self._take(last, len(last))),)
+
+    def _take(self, index: np.ndarray, *leading: int) -> dict[str, np.ndarray]:
+        return {name: dense(a[index]).reshape(*leading, *a.shape[1:]) for name, a in self.arrays.items()}
 
 
 def predict(
