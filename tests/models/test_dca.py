@@ -169,7 +169,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "dca.keras"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="expected a model saved by DCA.save"):
+    with pytest.raises(CheckpointError, match=r"expected a model saved by DCA\.save"):
         DCA.load(path)
 
 
