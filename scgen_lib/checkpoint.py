@@ -152,9 +152,13 @@ class Checkpoint(keras.callbacks.Callback):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Optimisers that are attributes of a model, by the names of the attributes."""
+    return [value for _, value in sorted(vars(model).items()) if isinstance(value, keras.optimizers.Optimizer)]
+
+
 def _variables(model: keras.Model) -> list[keras.Variable]:
     """Weights, moving statistics and random states of a model, and the slots of its optimisers, in a fixed order."""
-    optimisers = [value for _, value in sorted(vars(model).items()) if isinstance(value, keras.optimizers.Optimizer)]
     sums = {id(v) for metric in model.metrics for v in metric.variables}
     own = [v for v in model.variables if id(v) not in sums]
-    return own + [v for optimiser in optimisers for v in optimiser.variables]
+    return own + [v for optimizer in optimizers(model) for v in optimizer.variables]

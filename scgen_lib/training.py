@@ -9,6 +9,7 @@ work as everywhere. `benchmarks/` holds the figures behind this choice.
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import joblib
@@ -18,7 +19,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-from scgen_lib.checkpoint import Checkpoint
+from scgen_lib.checkpoint import Checkpoint, optimizers
 from scgen_lib.errors import InputError
 
 # Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
@@ -80,6 +81,10 @@ class WindowModel(keras.Model):
         self._train: _Windows | None = None
         self._validation: _Windows | None = None
         self.build_optimizers()
+        for optimizer in optimizers(self):
+            # There is one replica, so nothing to reduce; TensorFlow registers the gradient of this reduction for good,
+            # and with it the graph of every training, some 60 MB each.
+            optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
     def get_compile_config(self) -> None:
         """Nothing: a saved model is for use, and an interrupted training continues from a checkpoint."""
@@ -110,7 +115,7 @@ class WindowModel(keras.Model):
                 return {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
             return rows
 
-        @tf.function(jit_compile=True)
+        @tf.function(jit_compile=True, autograph=False)
         def walk(window: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
             def body(i: tf.Tensor, totals: dict[str, tf.Tensor]) -> tuple:
                 logs = step(batch({name: values[i] for name, values in window.items()}))
@@ -369,7 +374,10 @@ def in_parallel(function: Callable, tasks: Sequence[tuple]) -> list:
         return [function(*task) for task in tasks]
     # Read by the new processes when they load TensorFlow.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(function)(*task) for task in tasks)
+    with warnings.catch_warnings():
+        # XLA keeps what it has compiled as long as a process lives, so joblib renews a process that has grown.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
+        return joblib.Parallel(n_jobs=jobs)(joblib.delayed(function)(*task) for task in tasks)
 
 
 def split(n: int, share: float, *, shuffle: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:

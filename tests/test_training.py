@@ -1,5 +1,7 @@
 """The engine against plain Keras arithmetic: same updates, whatever the window; resume without a trace."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -209,6 +211,24 @@ def test_a_failed_save_leaves_the_previous_file_and_nothing_else(arrays, tmp_pat
 def test_no_training_cells_is_an_input_error(arrays):
     with pytest.raises(InputError, match="at least one training cell"):
         run(arrays, rows=np.array([], int))
+
+
+def test_a_training_leaves_no_graph_behind(arrays):
+    from tensorflow.python.framework.func_graph import FuncGraph
+
+    def graphs():
+        gc.collect()
+        return sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
+
+    run(arrays, epochs=1)
+    before = graphs()
+    run(arrays, epochs=1)
+    assert graphs() <= before
+
+
+def test_calls_in_parallel_come_back_in_order():
+    assert training.in_parallel(divmod, [(7, 2), (9, 4), (5, 5)]) == [(3, 1), (2, 1), (1, 0)]
+    assert training.in_parallel(divmod, []) == []
 
 
 def test_predict_keeps_rows_in_order_across_batches(arrays):
