@@ -5,10 +5,11 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+
+from scgen_lib.files import replacing
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scanpy", "anndata", "scgen_lib")
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,7 @@ def lock_hash() -> str | None:
 
 def hardware() -> dict[str, object]:
     """Return the processor's name, the number of cores this process may use, and the names of the GPUs."""
-    return {"cpu": _cpu(), "cores": _cores(), "gpus": _gpus()}
+    return {"cpu": _cpu(), "cores": cores(), "gpus": _gpus()}
 
 
 def _cpu() -> str:
@@ -62,7 +63,8 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -93,14 +95,5 @@ def collect() -> dict[str, object]:
 
 def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
     """Write a file, text as UTF-8, under a temporary name and rename it, so that no half-written file is ever seen."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    with replacing(path) as partial:
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
+from scgen_lib import provenance
 from scgen_lib.checkpoint import Checkpoint, optimizers
 from scgen_lib.errors import InputError
 
@@ -56,16 +57,18 @@ class WindowModel(keras.Model):
     def batch_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update from one mini-batch; returns scalars under the names of `logs_by`."""
         with tf.GradientTape() as tape:
-            loss = self.batch_loss(batch, training=True)
-            objective = tf.add_n([loss, *self.losses]) if self.losses else loss
+            objective = self._objective(batch, training=True)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(objective, weights), weights)
         return {"loss": objective}
 
     def batch_test(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What a validation batch is worth, means over its rows."""
-        loss = self.batch_loss(batch, training=False)
-        return {"loss": tf.add_n([loss, *self.losses]) if self.losses else loss}
+        return {"loss": self._objective(batch, training=False)}
+
+    def _objective(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
+        loss = self.batch_loss(batch, training)
+        return tf.add_n([loss, *self.losses])
 
     # Keras calls the rest --------------------------------------------------------------------------------------------
 
@@ -368,8 +371,7 @@ def in_parallel(function: Callable, tasks: Sequence[tuple]) -> list:
     list
         What the calls returned, in the order of the tasks.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jobs = 1 if tf.config.list_physical_devices("GPU") else min(cores, len(tasks))
+    jobs = 1 if tf.config.list_physical_devices("GPU") else min(provenance.cores(), len(tasks))
     if jobs < 2:
         return [function(*task) for task in tasks]
     # Read by the new processes when they load TensorFlow.

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import anndata
 import keras
 
-from scgen_lib.checkpoint import replacing
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
+from scgen_lib.files import replacing
 
 
 class FittedModel:

@@ -30,6 +30,11 @@ class _Heads:
     dropout: Literal["entry", "cell", "tied", "tied-shared"] | None = None
     fork: bool = False
 
+    @property
+    def tied(self) -> bool:
+        """Whether the dropout head reads the mean, which is then negated."""
+        return self.dropout in ("tied", "tied-shared")
+
 
 AE_TYPES: dict[str, _Heads] = {
     "normal": _Heads(),
@@ -148,7 +153,7 @@ class DCANet(training.WindowModel):
         elif self.heads.dispersion:
             self.dispersion_head = dense(n_genes if self.heads.dispersion == "entry" else 1, "dispersion")
             self.dispersion_head.build((None, hidden[-1]))
-        if self.heads.dropout in ("tied", "tied-shared"):
+        if self.heads.tied:
             self.dropout_head = Elementwise(n_genes if self.heads.dropout == "tied" else 1, name="dropout")
         elif self.heads.dropout:
             self.dropout_head = dense(n_genes if self.heads.dropout == "entry" else 1, "dropout")
@@ -179,7 +184,7 @@ class DCANet(training.WindowModel):
         mean = self.mean_head(hidden[0])
         if self.ae_type == "normal":
             return {"mean": mean}
-        if self.heads.dropout in ("tied", "tied-shared"):
+        if self.heads.tied:
             mean = -mean
         out = {"log_mean": losses.clip_log_mean(mean) + tf.math.log(batch["size_factor"])}
         if self.heads.dispersion == "gene":
@@ -189,8 +194,7 @@ class DCANet(training.WindowModel):
                 tf.nn.softplus(self.dispersion_head(hidden[1])), *losses.DISPERSION_BOUNDS
             )
         if self.heads.dropout:
-            tied = self.heads.dropout in ("tied", "tied-shared")
-            out["logit"] = self.dropout_head(mean if tied else hidden[2])
+            out["logit"] = self.dropout_head(mean if self.heads.tied else hidden[2])
         return out
 
     def nll(self, batch: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -369,7 +373,7 @@ class DCA(FittedModel):
         mean_bias = None
         if corrected and self.config["ae_type"] != "normal":
             bias = np.log(np.asarray(counts.mean(axis=0), "float64").ravel() / arrays["size_factor"].mean())
-            mean_bias = -bias if "elempi" in self.config["ae_type"] else bias
+            mean_bias = -bias if AE_TYPES[self.config["ae_type"]].tied else bias
         names = [
             "ae_type",
             "hidden",
