@@ -34,6 +34,8 @@ WINDOW_BYTES = 64 << 20
 WINDOW_BATCHES = 256
 
 Arrays = dict[str, np.ndarray | sp.csr_matrix]
+# From a seeded generator, the training cells and the batch size to the cells of one epoch.
+Order = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
 
 
 class WindowModel(keras.Model):
@@ -176,6 +178,7 @@ def fit(
     seed: int,
     rows: np.ndarray | None = None,
     validation_rows: np.ndarray | None = None,
+    order: Order | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int = 10,
@@ -196,6 +199,10 @@ def fit(
         Fixes the order of cells in every epoch.
     rows, validation_rows
         Indices of the training cells (all, if None) and of the validation cells (none, if None).
+    order
+        Which cells an epoch walks through, and how: `shuffled` (if None), `in_file_order`, or a function of a seeded
+        generator, the training cells and the batch size that returns the cells of one epoch, equally many in every
+        epoch; successive runs of `batch_size` are the mini-batches.
     callbacks
         Keras callbacks; batch-level ones are called once a window.
     checkpoint
@@ -225,13 +232,14 @@ def fit(
     # A function traced for earlier data would go on reading those.
     model.train_function = model.test_function = None
 
-    model._train = train = _Windows(arrays, rows, batch_size, resident, seed=seed)
+    order = order or shuffled
+    model._train = train = _Windows(arrays, rows, batch_size, resident, order, seed)
     validation = None
     if validation_rows is not None and len(validation_rows):
         model._validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident)
         validation = model._validation.dataset()
     keeper = Checkpoint(
-        checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed)
+        checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed, order)
     )
     # The order matters: `train` learns the epoch first, and the keeper saves what all others have done.
     watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin), *callbacks, keeper]
@@ -260,24 +268,41 @@ class _Windows:
     set is no more than the number of a window; streamed data travel in the elements themselves.
     """
 
-    def __init__(self, arrays: Arrays, rows: np.ndarray, batch_size: int, resident: bool, seed: int | None = None):
-        self.arrays, self.rows, self.size, self.resident, self.seed = arrays, rows, batch_size, resident, seed
+    def __init__(
+        self,
+        arrays: Arrays,
+        rows: np.ndarray,
+        batch_size: int,
+        resident: bool,
+        order: Order | None = None,
+        seed: int = 0,
+    ):
+        self.arrays, self.rows, self.size, self.resident = arrays, rows, batch_size, resident
+        self.orderly, self.seed = order or in_file_order, seed
         batch_bytes = sum(math.prod(a.shape[1:]) * 4 for a in arrays.values()) * batch_size
-        self.whole = len(rows) // batch_size
+        self.order = self._draw(0)
+        if len(self.order) == 0:
+            raise InputError(
+                f"expected at least one mini-batch, got {len(rows)} training cells for a batch size of {batch_size}: "
+                "lower the batch size"
+            )
+        self.whole = len(self.order) // batch_size
         most = WINDOW_BATCHES if resident else max(1, WINDOW_BYTES // batch_bytes)
         self.length = max(1, min(most, self.whole))
         self.number = max(1, -(-self.whole // self.length))
-        self.order = rows
         if resident:
             # One shape for all windows, so that one program serves them; what the last one lacks is never walked.
             self.spare = np.zeros(self.number * self.length * batch_size - self.whole * batch_size, "int32")
-            self.indices = tf.Variable(np.concatenate([rows, self.spare]), dtype=tf.int32, trainable=False)
-        self.begin(0)
+            whole = self.whole * batch_size
+            first = np.concatenate([self.order[:whole], self.spare, self.order[whole:]])
+            self.indices = tf.Variable(first, dtype=tf.int32, trainable=False)
+
+    def _draw(self, epoch: int) -> np.ndarray:
+        return np.asarray(self.orderly(np.random.default_rng([self.seed, epoch]), self.rows, self.size))
 
     def begin(self, epoch: int, logs: dict | None = None) -> None:
         """Order the cells of an epoch by seed and epoch alone, so that a resumed run repeats it."""
-        if self.seed is not None:
-            self.order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        self.order = self._draw(epoch)
         if self.resident:
             whole = self.whole * self.size
             self.indices.assign(np.concatenate([self.order[:whole], self.spare, self.order[whole:]]))
@@ -294,7 +319,7 @@ class _Windows:
         return (
             {"index": windows[number]},
             count,
-            {"index": self.indices[cut : cut + last * (len(self.rows) % self.size)]},
+            {"index": self.indices[cut : cut + last * (len(self.order) % self.size)]},
         )
 
     def dataset(self) -> tf.data.Dataset:
@@ -322,6 +347,16 @@ class _Windows:
 
     def _take(self, index: np.ndarray, *leading: int) -> dict[str, np.ndarray]:
         return {name: dense(a[index]).reshape(*leading, *a.shape[1:]) for name, a in self.arrays.items()}
+
+
+def shuffled(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Every cell once an epoch, in an order drawn anew."""
+    return rng.permutation(rows)
+
+
+def in_file_order(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Every cell once an epoch, as they stand."""
+    return rows
 
 
 def predict(
@@ -398,9 +433,9 @@ def _first(rows: dict[str, tf.Tensor]) -> tf.Tensor:
     return next(iter(rows.values()))
 
 
-def _fingerprint(arrays: Arrays, rows: np.ndarray, batch_size: int, seed: int) -> str:
+def _fingerprint(arrays: Arrays, rows: np.ndarray, batch_size: int, seed: int, order: Order) -> str:
     """What a checkpoint must agree on with the run that continues it."""
-    digest = hashlib.sha256(f"{batch_size} {seed}".encode())
+    digest = hashlib.sha256(f"{batch_size} {seed} {order.__name__}".encode())
     for name, a in arrays.items():
         digest.update(name.encode())
         for part in (a.data, a.indices, a.indptr) if sp.issparse(a) else (a,):

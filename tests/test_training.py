@@ -118,6 +118,35 @@ def test_streamed_batches_train_like_resident_ones(arrays, monkeypatch, kind):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_an_order_of_ones_own_decides_the_mini_batches(arrays, monkeypatch, resident):
+    if not resident:
+        monkeypatch.setattr(training, "RESIDENT_BYTES", 0)
+    seen = []
+
+    class Witness(Net):
+        def batch_step(self, batch):
+            return {"loss": tf.reduce_sum(batch["x"]), "largest": tf.constant(0.0)}
+
+    def first_rows_twice(rng, rows, batch_size):
+        seen.append(int(rng.integers(1000)))
+        return np.concatenate([rows[:batch_size], rows[:batch_size]])
+
+    model = Witness()
+    model.compile(optimizer="adam")
+    _, history = run(arrays, epochs=3, model=model, order=first_rows_twice)
+    assert history["loss"] == pytest.approx([arrays["x"][:8].sum()] * 3)
+    assert len(set(seen)) > 1, "every epoch has random numbers of its own"
+
+
+def test_an_order_without_a_mini_batch_is_an_input_error(arrays):
+    def whole_batches(rng, rows, batch_size):
+        return rows[: len(rows) // batch_size * batch_size]
+
+    with pytest.raises(InputError, match="expected at least one mini-batch, got 5 training cells"):
+        run(arrays, rows=np.arange(5), order=whole_batches)
+
+
 def test_validation_uses_its_rows_only_and_inference_mode(arrays):
     model, history = run(arrays, rows=np.arange(40), validation_rows=np.arange(40, 50), epochs=1)
     batch = {k: tf.constant(a[40:]) for k, a in arrays.items()}
