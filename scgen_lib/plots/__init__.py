@@ -1,0 +1,33 @@
+"""Every figure, drawn from arrays, histories or results tables, five inches wide so that a phone shows it.
+
+Nothing is computed here that a reader would quote: scores come in with the data.
+"""
+
+from scgen_lib.plots.base import palette, style
+from scgen_lib.plots.claims import paper_beside_run
+from scgen_lib.plots.denoising import (
+    calibration,
+    de_heatmaps,
+    dispersion_models,
+    dropped_density,
+    precision_recall,
+    truth_scatter,
+)
+from scgen_lib.plots.embedding import embedding_panels, silhouette_bars
+from scgen_lib.plots.training import divergence, loss_curves
+
+__all__ = [
+    "calibration",
+    "de_heatmaps",
+    "dispersion_models",
+    "divergence",
+    "dropped_density",
+    "embedding_panels",
+    "loss_curves",
+    "palette",
+    "paper_beside_run",
+    "precision_recall",
+    "silhouette_bars",
+    "style",
+    "truth_scatter",
+]
