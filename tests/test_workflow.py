@@ -13,6 +13,8 @@ from scgen_lib import provenance
 SNAKEFILE = provenance.ROOT / "workflow" / "Snakefile"
 # Each run leaves a mark, so that what ran can be counted.
 MARK = "with open('ran.txt', 'a') as file:\n    file.write(f'{level}\\n')"
+# The cores that a run may use.
+CORES = "from scgen_lib import provenance\n\nopen(f'cores{level}.txt', 'w').write(str(provenance.cores()))"
 # The second run waits for as long as the file `wait` is there.
 WAIT = "import os, time\nwhile os.path.exists('wait') and len(open('ran.txt').readlines()) == 2:\n    time.sleep(0.05)"
 LEVEL = "level: int = 1  # in [0, 9]: level"
@@ -21,7 +23,7 @@ LEVEL = "level: int = 1  # in [0, 9]: level"
 @pytest.fixture
 def project(tmp_path, write_notebook):
     for name in ("one", "two"):
-        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", MARK, WAIT, parameters=LEVEL)
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", MARK, WAIT, CORES, parameters=LEVEL)
     write_edition(tmp_path, one=1, two=2)
     return tmp_path
 
@@ -80,6 +82,8 @@ def test_a_killed_workflow_started_again_runs_only_what_is_missing(project):
     assert snakemake(project)[0] == 0
     assert ran(project) == [second]
     assert pages(project) == ["one.ipynb", "two.ipynb"]
+    # Two cores and two runs: a core each.
+    assert (project / f"cores{second}.txt").read_text() == "1"
     for run in ("one", "two"):
         assert json.loads((project / f"results/quick/{run}/run.json").read_text())["status"] == "ok"
 
