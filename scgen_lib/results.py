@@ -154,15 +154,20 @@ def words(table: "pd.DataFrame") -> "pd.DataFrame":
     for row in table.itertuples():
         run = "–"
         if row.seeds:
-            run = f"{row.mean:.3g}" + (f" ± {row.sd:.2g}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
+            run = _number(row.mean, 3) + (f" ± {_number(row.sd, 2)}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
         unit = "" if row.unit in ("1", "silhouette") else f" {row.unit}"
         rows.append({
             "claim": row.metric + (f" ({row.variant})" if isinstance(row.variant, str) else ""),
-            "published": "–" if math.isnan(row.published) else f"{row.published:g}{unit}",
+            "published": "–" if math.isnan(row.published) else f"{_number(row.published, 6)}{unit}",
             "this run": run, "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
             "data": row.dataset, "where": row.where,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _number(value: float, digits: int) -> str:
+    """Round to significant digits, but show thousands in full: a count is right or wrong in its last place."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 def style(table: "pd.DataFrame") -> "Styler":

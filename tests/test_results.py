@@ -163,6 +163,16 @@ def test_the_shown_table_gives_the_verdict_by_shape_word_and_colour(run):
     assert results.COLOURS[REPRODUCED] in html
 
 
+def test_thousands_are_shown_in_full_and_other_numbers_rounded():
+    table = results.compare([number(value=1503877, unit="parameters")], [])
+    assert results.words(table)["published"].tolist() == ["1,503,877 parameters"]
+    records = [
+        {"claim": "x", "dataset": "d", "variant": None, "seed": s, "value": v} for s, v in ((0, 2e6), (1, 2e6 + 2))
+    ]
+    assert results.words(results.compare([number()], records))["this run"].tolist() == ["2,000,001 ± 1.4 (n = 2)"]
+    assert results.words(results.compare([number(unit="silhouette")], []))["published"].tolist() == ["0.5"]
+
+
 def test_saved_records_carry_their_provenance(run):
     content = json.loads(run.save().read_text())
     assert len(content["records"]) == 20
