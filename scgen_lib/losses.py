@@ -142,6 +142,27 @@ def _softplus(x: tf.Tensor) -> tf.Tensor:
     return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
 
 
+def kl_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """KL divergence of N(μ, σ²), independent dimensions, from N(0, I): −½ Σ (1 + ln σ² − μ² − σ²).
+
+    Parameters
+    ----------
+    mean, log_var
+        μ and ln σ², (B, d) each.
+
+    Returns
+    -------
+    tf.Tensor
+        (B,), nats.
+
+    References
+    ----------
+    Kingma and Welling 2013, appendix B; https://arxiv.org/abs/1312.6114
+    """
+    # expm1 keeps what is left of σ² − 1 − ln σ² near σ = 1
+    return 0.5 * tf.reduce_sum(mean**2 + (tf.math.expm1(log_var) - log_var), axis=-1)
+
+
 # What the original code computes -------------------------------------------------------------------------------------
 
 
