@@ -10,13 +10,16 @@ from scgen_lib.plots.denoising import (
     de_heatmaps,
     dispersion_models,
     dropped_density,
+    marker_violins,
     precision_recall,
     truth_scatter,
 )
 from scgen_lib.plots.embedding import embedding_panels, silhouette_bars
-from scgen_lib.plots.training import divergence, loss_curves
+from scgen_lib.plots.training import adversarial_curves, divergence, loss_curves, objective_curves
+from scgen_lib.plots.trajectory import pseudotime_strips
 
 __all__ = [
+    "adversarial_curves",
     "calibration",
     "de_heatmaps",
     "dispersion_models",
@@ -24,9 +27,12 @@ __all__ = [
     "dropped_density",
     "embedding_panels",
     "loss_curves",
+    "marker_violins",
+    "objective_curves",
     "palette",
     "paper_beside_run",
     "precision_recall",
+    "pseudotime_strips",
     "silhouette_bars",
     "style",
     "truth_scatter",

@@ -123,6 +123,54 @@ def dropped_density(truth: np.ndarray, estimate: np.ndarray, mask: np.ndarray, a
     return ax
 
 
+def marker_violins(
+    matrices: Mapping[str, np.ndarray], groups: Sequence, genes: Sequence[str], limits: str = "gene"
+) -> Figure:
+    """Draw the expression of marker genes by group in several matrices, gene above gene (DB-AAE, figures F7 and S1).
+
+    Parameters
+    ----------
+    matrices
+        Logarithms of normalised expression by name, cells × the genes named; one column of panels each.
+    groups
+        Group of each cell.
+    genes
+        Names of the columns of the matrices, one row of panels each.
+    limits
+        "gene": all matrices share the axis of a gene; "panel": every panel has its own.
+
+    Returns
+    -------
+    Figure
+        A violin a group, as wide as its panel allows; its ends are the smallest and the largest value.
+    """
+    import seaborn as sns
+
+    codes, names = coded(groups)
+    fig, panels = plt.subplots(
+        len(genes),
+        len(matrices),
+        figsize=(WIDTH, 0.62 * len(genes) + 1.3),
+        sharex=True,
+        sharey="row" if limits == "gene" else False,
+        squeeze=False,
+        layout="constrained",
+    )
+    for column, (name, x) in zip(panels.T, matrices.items(), strict=True):
+        column[0].set_title(name)
+        for ax, values in zip(column, np.asarray(x, dtype=float).T, strict=True):
+            sns.violinplot(
+                x=codes, y=values, hue=codes, ax=ax, palette=palette(len(names)), density_norm="width", cut=0,
+                inner=None, linewidth=0.5, legend=False,
+            )  # fmt: skip
+            ax.set(xlabel="", ylabel="")
+            ax.tick_params(labelsize=7)
+        column[-1].set_xticks(range(len(names)), names, rotation=90)
+    for ax, gene in zip(panels[:, 0], genes, strict=True):
+        ax.set_ylabel(gene, rotation=0, ha="right", va="center", fontsize=8)
+    return fig
+
+
 def dispersion_models(table: pd.DataFrame) -> Figure:
     """Draw held-out loss and size of models with other likelihoods (figure A5).
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from scgen_lib.plots.base import WIDTH, History, axes, broken_line, legend_below, palette
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -63,4 +65,85 @@ def divergence(histories: Mapping[str, History]) -> Figure:
     ax.set_xlabel("epoch")
     handles, labels = panels[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
+    return fig
+
+
+def adversarial_curves(histories: Mapping[str, History]) -> Figure:
+    """Draw both sides of the game between an autoencoder and the discriminator of its codes (DB-AAE, figure F2).
+
+    Parameters
+    ----------
+    histories
+        For each model by epoch: reconstruction_loss, adversarial_loss, d_loss_real, d_loss_fake, d_accuracy_real,
+        d_accuracy_fake (0 to 1), d_code_min and d_code_max (range of D(E(x)) over the cells) and d_code_zero (share of
+        cells with D(E(x)) = 0), as `models.db_aae.DBAAE` keeps them.
+
+    Returns
+    -------
+    Figure
+        Five panels: reconstruction; adversarial loss of the encoder; losses and accuracies of D on draws of the prior
+        (solid) and on codes (dashed); range of D(E(x)) as a band, with the share of cells at exactly 0 dotted.
+    """
+    fig, panels = plt.subplots(5, 1, figsize=(WIDTH, 9), sharex=True, layout="constrained")
+    reconstruction, adversarial, losses, accuracy, scores = panels
+    for (name, history), colour in zip(histories.items(), palette(len(histories)), strict=True):
+        broken_line(reconstruction, history["reconstruction_loss"], name, color=colour)
+        broken_line(adversarial, history["adversarial_loss"], name, color=colour)
+        for side, dashes in (("real", "-"), ("fake", "--")):
+            broken_line(losses, history[f"d_loss_{side}"], name, color=colour, ls=dashes)
+            broken_line(accuracy, history[f"d_accuracy_{side}"], name, color=colour, ls=dashes)
+        epochs = np.arange(1, len(history["d_code_min"]) + 1)
+        scores.fill_between(epochs, history["d_code_min"], history["d_code_max"], color=colour, alpha=0.3, lw=0)
+        broken_line(scores, history["d_code_zero"], name, color=colour, ls=":")
+    reconstruction.set(ylabel="reconstruction\nMSE", yscale="log")
+    adversarial.set_ylabel("adversarial loss\nof E (nats)")
+    losses.set_ylabel("loss of D (nats)\nprior –, codes - -")
+    accuracy.set(ylabel="accuracy of D\nprior –, codes - -", ylim=(-0.05, 1.05))
+    accuracy.axhline(0.5, color="black", lw=0.8)
+    scores.set(ylabel="D(E(x)), all cells\nshare at 0 ···", ylim=(-0.05, 1.05), xlabel="epoch")
+    fig.legend(*reconstruction.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int] | None = None) -> Figure:
+    """Draw what a search over batch sizes measured (DB-AAE, figure F3).
+
+    Parameters
+    ----------
+    curves
+        For each search a table indexed by batch size with the columns steps and any of d_accuracy, d_equilibrium (both
+        in percent) and val_mse, each with its sd over seeds in a column of that name and _sd, as `tuning.Search.curve`.
+    best
+        The batch size that a search has chosen, by search; drawn as a vertical line.
+
+    Returns
+    -------
+    Figure
+        A panel for each objective that was measured, and one for the number of optimiser steps.
+    """
+    words = {
+        "d_accuracy": "accuracy of D (%)\nreleased: highest",
+        "d_equilibrium": "|accuracy − 50| (%)\nlowest",
+        "val_mse": "held-out MSE\nlowest",
+        "steps": "optimiser steps",
+    }
+    keys = [key for key in words if any(key in curve and curve[key].notna().any() for curve in curves.values())]
+    fig, panels = plt.subplots(
+        len(keys), 1, figsize=(WIDTH, 1.8 * len(keys) + 0.7), sharex=True, squeeze=False, layout="constrained"
+    )
+    colours = palette(len(curves))
+    for ax, key in zip(panels[:, 0], keys, strict=True):
+        for (name, curve), colour, marker in zip(curves.items(), colours, "os^Dv", strict=False):
+            if key not in curve or curve[key].isna().all():
+                continue
+            spread = curve[f"{key}_sd"].fillna(0) if f"{key}_sd" in curve else 0
+            ax.errorbar(curve.index, curve[key], yerr=spread, color=colour, marker=marker, ms=4, capsize=2, label=name)
+            if best and name in best:
+                ax.axvline(best[name], color=colour, ls=":", lw=1)
+        ax.set(ylabel=words[key], yscale="log" if key == "steps" else "linear")
+    panels[-1, 0].set_xlabel("batch size (cells)")
+    shown = {
+        label: handle for ax in panels[:, 0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2)
     return fig

@@ -35,6 +35,21 @@ def test_heatmaps_can_sample_without_strata(cells):
     assert np.bincount(fig.axes[0].images[0].get_array().ravel())[1] < 15  # 5 expected, 10 at most
 
 
+def test_marker_violins_have_a_row_a_gene_and_a_column_a_matrix(cells, drawn):
+    x = clustering.log_normalise(cells.X)[:, :3]
+    fig = plots.marker_violins({"observed": x, "denoised": 0.5 * x}, cells.obs["group"], ["a", "b", "c"])
+    drawn(fig)
+    assert [ax.get_ylabel() for ax in fig.axes[::2]] == ["a", "b", "c"]
+    assert [ax.get_title() for ax in fig.axes[:2]] == ["observed", "denoised"]
+    assert all(len(ax.collections) == 6 for ax in fig.axes)
+    highest = [max(part.get_paths()[0].vertices[:, 1].max() for part in ax.collections) for ax in fig.axes[:2]]
+    assert highest[0] == pytest.approx(x[:, 0].max())  # violins end at the data, not beyond
+    assert highest[1] == pytest.approx(0.5 * x[:, 0].max())
+    assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim()
+    own = plots.marker_violins({"observed": x, "denoised": 0.5 * x}, cells.obs["group"], ["a", "b", "c"], "panel")
+    assert own.axes[0].get_ylim() != own.axes[1].get_ylim()
+
+
 def test_truth_scatter_counts_the_chosen_entries(cells, drawn):
     truth = cells.layers["true_counts"]
     mask = denoising.dropout_mask(cells.X, truth)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 
 from scgen_lib import plots
 
@@ -21,3 +22,37 @@ def test_divergence_has_a_logarithmic_panel_a_quantity(drawn):
     assert [ax.get_ylabel() for ax in fig.axes] == ["gradient norm", "largest M", "largest Θ"]
     assert {ax.get_yscale() for ax in fig.axes} == {"log"}
     assert [len(ax.lines) for ax in fig.axes] == [2, 4, 2]
+
+
+def test_adversarial_curves_show_both_players_and_the_range_of_the_scores(drawn):
+    keys = ("reconstruction_loss", "adversarial_loss", "d_loss_real", "d_loss_fake", "d_accuracy_real")
+    history = {key: [0.5, 0.4, 0.3] for key in (*keys, "d_accuracy_fake", "d_code_zero")}
+    history |= {"d_code_min": [0, 0.1, 0.2], "d_code_max": [1, 0.9, 0.8]}
+    lost = history | {"d_loss_fake": [0.5, np.inf, 0.3]}
+    fig = plots.adversarial_curves({"faithful": history, "corrected": lost})
+    assert drawn(fig) == ["faithful", "corrected"]
+    _, _, losses, accuracy, scores = fig.axes
+    assert [line.get_linestyle() for line in losses.lines] == ["-", "--", "-", "--", "None"]  # a cross where it broke
+    assert accuracy.get_ylim()[0] < 0 < 1 < accuracy.get_ylim()[1]
+    assert len(scores.collections) == 2
+    band = scores.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == 0
+    assert band[:, 1].max() == 1
+
+
+def test_objective_curves_have_a_panel_an_objective_that_was_measured(drawn):
+    sizes = pd.Index([16, 24, 32], name="batch_size")
+    search = pd.DataFrame({"d_accuracy": [99, 98, 97.0], "d_accuracy_sd": np.nan, "steps": [300, 200, 150]}, sizes)
+    other = pd.DataFrame({"val_mse": [0.1, 0.2, 0.3], "val_mse_sd": [0.01] * 3, "steps": [300, 200, 150]}, sizes)
+    fig = plots.objective_curves({"released": search, "trained": other}, best={"released": 16})
+    assert drawn(fig) == ["released", "trained"]
+    assert [ax.get_ylabel().split("\n")[0] for ax in fig.axes] == [
+        "accuracy of D (%)",
+        "held-out MSE",
+        "optimiser steps",
+    ]
+    accuracy, mse, steps = fig.axes
+    assert [line.get_xdata()[0] for line in accuracy.lines if line.get_linestyle() == ":"] == [16]
+    assert len(mse.containers) == 1
+    assert len(steps.containers) == 2
+    assert steps.get_xlabel().startswith("batch size")
