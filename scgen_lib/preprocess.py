@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Literal
 
+import anndata
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 from scipy.special import gammaln
 
-from scgen_lib.errors import DataError
+from scgen_lib.errors import DataError, ParameterError
 
 Matrix = np.ndarray | sp.csr_matrix
 SizeFactor = Literal["total_median", "kth", "batch_total", "none"]
@@ -151,3 +152,103 @@ def _median(x: tf.Tensor) -> tf.Tensor:
     """Lower median, as PyTorch takes it."""
     flat = tf.sort(tf.reshape(x, [-1]))
     return flat[(tf.size(flat) - 1) // 2]
+
+
+@dataclasses.dataclass
+class LogNormaliser:
+    """ln(1 + x · target / total) on the genes that pass the filters, with its inverse: what DB-AAE is trained on.
+
+    The total of a cell is taken over all genes detected in `min_cells` training cells, and so before the highly
+    variable ones are chosen; cells do not sum to the target afterwards. Nothing is centred or scaled.
+
+    Attributes
+    ----------
+    min_cells
+        Least number of training cells that a gene is detected in.
+    target_sum
+        Total of a cell after scaling.
+    n_hvg
+        Number of highly variable genes (scanpy, flavour ``seurat``); None keeps all.
+    detected, genes
+        Positions of the genes of the totals, and of those that are kept, in the order of the file.
+
+    References
+    ----------
+    Ko and Sartorelli 2024, https://doi.org/10.1016/j.isci.2024.109027
+    """
+
+    min_cells: int = 3
+    target_sum: float = 1e4
+    n_hvg: int | None = None
+    detected: list[int] | None = None
+    genes: list[int] | None = None
+
+    def fit(self, counts: Matrix) -> "LogNormaliser":
+        """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse.
+
+        Raises
+        ------
+        DataError
+            No gene is left, or a cell has no count in those that are.
+        ParameterError
+            Fewer genes are left than `n_hvg`.
+        """
+        cells = np.asarray((counts > 0).sum(axis=0)).ravel()
+        self.detected = np.flatnonzero(cells >= self.min_cells).tolist()
+        if not self.detected:
+            raise DataError(
+                f"expected genes with counts in {self.min_cells} cells or more, got none of {counts.shape[1]}: lower "
+                "min_cells"
+            )
+        self.genes = self.detected
+        if self.n_hvg is not None and not 1 <= self.n_hvg <= len(self.detected):
+            raise ParameterError(
+                f"expected n_hvg from 1 to the {len(self.detected)} genes detected in {self.min_cells} cells, got "
+                f"{self.n_hvg}: choose fewer, or None for all"
+            )
+        if self.n_hvg is not None:
+            import scanpy as sc
+
+            logs = anndata.AnnData(self._log(counts))
+            sc.pp.highly_variable_genes(logs, flavor="seurat", n_top_genes=self.n_hvg)
+            self.genes = np.asarray(self.detected)[logs.var["highly_variable"]].tolist()
+        return self
+
+    def __call__(self, counts: Matrix) -> Matrix:
+        """Counts (N, G) → logarithms (N, len(genes)), float32, natural, within [0, ln(1 + target)]; CSR stays sparse.
+
+        Raises
+        ------
+        DataError
+            A cell has no count in the genes of the totals.
+        """
+        return self._log(counts)[:, np.searchsorted(self.detected, self.genes)]
+
+    def inverse(self, logs: np.ndarray, counts: Matrix) -> np.ndarray:
+        """Logarithms (N, len(genes)) → counts at the depth of cells, float32.
+
+        Every cell of expm1 is scaled to the total that `counts` (N, G) has in the kept genes: what is learned in
+        logarithms falls short of means, and this takes the shortfall of the total out.
+        """
+        values = np.expm1(np.asarray(logs, "float64"))
+        totals = values.sum(axis=1, keepdims=True)
+        depth = np.asarray(counts[:, self.genes].sum(axis=1), "float64").reshape(-1, 1)
+        return (values * depth / np.where(totals > 0, totals, 1.0)).astype("float32")
+
+    def _log(self, counts: Matrix) -> Matrix:
+        import scanpy as sc
+
+        kept = anndata.AnnData(counts[:, self.detected].astype("float32"))
+        empty = np.asarray(kept.X.sum(axis=1)).ravel() == 0
+        if empty.any():
+            raise DataError(
+                f"expected counts in every cell, got none in {int(empty.sum())} of {len(empty)} cells in the genes "
+                f"detected in {self.min_cells} cells: remove those cells"
+            )
+        sc.pp.normalize_total(kept, target_sum=self.target_sum)
+        sc.pp.log1p(kept)
+        return kept.X
+
+    def get_config(self) -> dict:
+        """Everything as JSON."""
+        return dataclasses.asdict(self)
