@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scgen_lib.plots.base import MARKERS, PAPER, RUN, axes, coded, grid, legend_below, palette
+from scgen_lib.plots.base import MARKERS, PAPER, RUN, WIDTH, axes, coded, grid, legend_below, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,4 +70,65 @@ def silhouette_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color="black", lw=0.8)
     ax.set(yticks=y, yticklabels=table["method"], xlabel="silhouette width (−1 to 1)")
     legend_below(ax)
+    return ax
+
+
+def score_panels(table: pd.DataFrame, score: str) -> Figure:
+    """Draw a score of several methods beside published values, a panel a setting (DR-A, figure F5).
+
+    Parameters
+    ----------
+    table
+        Columns panel, method, value, sd and published; NaN stands for what is not known.
+    score
+        Name of the score, at the axis.
+
+    Returns
+    -------
+    Figure
+        A bar a method, its sd as a line, the published value as a diamond.
+    """
+    parts = dict(list(table.groupby("panel", sort=False)))
+    rows = [len(part) for part in parts.values()]
+    fig, panels = plt.subplots(
+        len(parts), 1, figsize=(WIDTH, 0.27 * sum(rows) + 0.45 * len(parts) + 0.6), height_ratios=rows, sharex=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for ax, (name, part) in zip(panels[:, 0], parts.items(), strict=True):
+        y = np.arange(len(part))[::-1]
+        ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label="this run (± sd)")
+        ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
+        ax.set(yticks=y, yticklabels=part["method"], title=name)
+    panels[-1, 0].set_xlabel(score)
+    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def cluster_table(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw which classes the cells of each cluster come from (DR-A, figure F7).
+
+    Parameters
+    ----------
+    table
+        Numbers of cells, a row a class and a column a cluster.
+    ax
+        Axes to draw on.
+
+    Returns
+    -------
+    Axes
+        Shares of a class by colour, numbers of cells as text.
+    """
+    ax = ax or axes(0.3 * len(table) + 1)
+    share = table.to_numpy() / np.maximum(table.to_numpy().sum(axis=1, keepdims=True), 1)
+    image = ax.imshow(share, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), cells in np.ndenumerate(table.to_numpy()):
+        if cells:
+            ax.text(
+                j, i, int(cells), ha="center", va="center", fontsize=8, color="black" if share[i, j] > 0.5 else "white"
+            )
+    ax.set(xticks=range(table.shape[1]), xticklabels=table.columns, yticks=range(len(table)), yticklabels=table.index)
+    ax.set_xlabel("cluster")
+    ax.spines[:].set_visible(False)
+    ax.figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
     return ax

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scgen_lib.plots.base import WIDTH, History, axes, broken_line, legend_below, palette
+from scgen_lib.plots.base import (
+    GREY,
+    MARKERS,
+    PAPER,
+    RUN,
+    WIDTH,
+    History,
+    axes,
+    broken_line,
+    grid,
+    legend_below,
+    palette,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,4 +158,90 @@ def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int]
         label: handle for ax in panels[:, 0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def history_panels(histories: Mapping[str, History], quantities: Mapping[str, str], log: Sequence[str] = ()) -> Figure:
+    """Draw several quantities of several trainings by epoch, a panel a quantity (DR-A, figure F2).
+
+    Parameters
+    ----------
+    histories
+        For each training the quantities by epoch; a training that lacks one is not drawn in its panel.
+    quantities
+        Key in the history → words at the axis. One that no training has gets no panel.
+    log
+        Keys with a logarithmic axis.
+
+    Returns
+    -------
+    Figure
+        Panels two in a row; lines break off with a cross at the first value that is not finite.
+    """
+    keys = [key for key in quantities if any(key in history for history in histories.values())]
+    fig, panels = grid(len(keys), 1.7)
+    for ax, key in zip(panels, keys, strict=True):
+        for (name, history), colour in zip(histories.items(), palette(len(histories)), strict=True):
+            if key in history:
+                broken_line(ax, history[key], name, color=colour)
+        ax.set(title=quantities[key], yscale="log" if key in log else "linear", xlabel="epoch")
+    shown = {name: line for ax in panels for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def weights_moved(moved: Mapping[str, Mapping[str, float]], ax: Axes | None = None) -> Axes:
+    """Draw how far training has moved the weights of each part of a model: a part at 0 was never trained.
+
+    Parameters
+    ----------
+    moved
+        For each model, by part, the distance of the weights from their initial values over the norm of those.
+    ax
+        Axes to draw on.
+
+    Returns
+    -------
+    Axes
+        A row a part and a marker a model; the axis is linear up to 0.01 and logarithmic above.
+    """
+    parts = list(dict.fromkeys(part for of in moved.values() for part in of))
+    ax = ax or axes(0.32 * len(parts) + 1.3)
+    for (name, of), marker, colour in zip(moved.items(), MARKERS, palette(len(moved)), strict=False):
+        ax.plot(list(of.values()), [parts.index(part) for part in of], marker, color=colour, label=name, alpha=0.8)
+    ax.set(yticks=range(len(parts)), yticklabels=parts, xlabel="‖w − w₀‖ / ‖w₀‖ after training")
+    ax.set_xscale("symlog", linthresh=0.01)
+    ax.set_xlim(left=-0.002)
+    ax.invert_yaxis()
+    ax.grid(axis="y", lw=0.4)
+    legend_below(ax)
+    return ax
+
+
+def logit_histograms(logits: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Draw what a discriminator says of real and of made samples (DR-A, figure F6).
+
+    Parameters
+    ----------
+    logits
+        For each discriminator, by kind of sample, its logits; the first kind is the real one.
+
+    Returns
+    -------
+    Figure
+        A panel a discriminator with a histogram a kind; the dotted line at 0 is a probability of one half.
+    """
+    fig, panels = plt.subplots(
+        len(logits), 1, figsize=(WIDTH, 1.9 * len(logits) + 0.3), squeeze=False, layout="constrained"
+    )
+    for ax, (name, kinds) in zip(panels[:, 0], logits.items(), strict=True):
+        values = {kind: np.asarray(x, float).ravel() for kind, x in kinds.items()}
+        low, high = min(x.min() for x in values.values()), max(x.max() for x in values.values())
+        edges = np.linspace(low, high if high > low else low + 1, 41)
+        for (kind, x), colour in zip(values.items(), (GREY, RUN, PAPER), strict=False):
+            ax.hist(x, edges, color=colour, alpha=0.6, label=kind)
+        ax.axvline(0, color="black", ls=":", lw=1)
+        ax.set(title=name, ylabel="samples")
+        ax.legend()
+    panels[-1, 0].set_xlabel("logit")
     return fig

@@ -37,3 +37,29 @@ def test_silhouette_bars_have_a_diamond_where_a_number_was_published(drawn):
     assert sorted(bar.get_width() for bar in ax.patches) == [0.3, 0.4, 0.6]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["true", "ZINB", "NB"]
     assert "silhouette" in ax.get_xlabel()
+
+
+def test_score_panels_draw_each_setting_with_its_published_values(drawn):
+    table = pd.DataFrame(
+        {
+            "panel": ["K = 2", "K = 2", "K = 10"],
+            "method": ["faithful", "PCA", "faithful"],
+            "value": [0.6, 0.4, 0.7],
+            "sd": [0.1, np.nan, np.nan],
+            "published": [0.73, 0.47, np.nan],
+        }
+    )
+    fig = plots.score_panels(table, "NMI")
+    assert drawn(fig) == ["published", "this run (± sd)"]
+    assert [ax.get_title() for ax in fig.axes] == ["K = 2", "K = 10"]
+    assert [[bar.get_width() for bar in ax.patches] for ax in fig.axes] == [[0.6, 0.4], [0.7]]
+    assert fig.axes[-1].get_xlabel() == "NMI"
+
+
+def test_a_cluster_table_shows_shares_by_colour_and_cells_as_numbers(drawn):
+    table = pd.DataFrame([[3, 1], [0, 0]], index=["B", "T"], columns=[0, 1])
+    ax = plots.cluster_table(table)
+    drawn(ax.figure)
+    assert ax.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
+    assert [text.get_text() for text in ax.texts] == ["3", "1"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["B", "T"]

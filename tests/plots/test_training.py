@@ -56,3 +56,33 @@ def test_objective_curves_have_a_panel_an_objective_that_was_measured(drawn):
     assert len(mse.containers) == 1
     assert len(steps.containers) == 2
     assert steps.get_xlabel().startswith("batch size")
+
+
+def test_history_panels_leave_out_what_a_training_does_not_have(drawn):
+    histories = {"faithful": {"loss": [3, 2], "d1": [0.1, np.nan]}, "no adversary": {"loss": [4, 1]}}
+    fig = plots.history_panels(histories, {"loss": "L_AE", "d1": "D1", "d2": "D2"}, log=("loss",))
+    assert drawn(fig) == ["faithful", "no adversary", "faithful (not finite from epoch 2)"]
+    assert [ax.get_title() for ax in fig.axes] == ["L_AE", "D1"]
+    assert [ax.get_yscale() for ax in fig.axes] == ["log", "linear"]
+    assert [len(ax.lines) for ax in fig.axes] == [2, 2]
+
+
+def test_weights_that_never_moved_stand_at_zero(drawn):
+    ax = plots.weights_moved(
+        {"faithful": {"encoder": 0.7, "x̃ head": 0.0}, "corrected": {"encoder": 0.9, "x̃ head": 0.2}}
+    )
+    assert drawn(ax.figure) == ["faithful", "corrected"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["encoder", "x̃ head"]
+    assert ax.lines[0].get_xdata().tolist() == [0.7, 0.0]
+    left, right = ax.get_xlim()
+    assert left < 0 < 0.9 < right
+
+
+def test_logits_of_all_kinds_share_their_bins(drawn):
+    kinds = {"prior": np.array([-1.0, 0, 1]), "code": np.array([3.0, 4])}
+    fig = plots.logit_histograms({"D1": kinds, "constant": {"data": np.zeros(3)}})
+    assert drawn(fig) == ["prior", "code", "data"]
+    first, second = fig.axes
+    assert sum(bar.get_height() for bar in first.patches) == 5
+    assert sum(bar.get_height() for bar in second.patches) == 3
+    assert (first.patches[0].get_x(), first.patches[39].get_x() + first.patches[39].get_width()) == (-1, 4)
