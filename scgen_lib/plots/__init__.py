@@ -15,25 +15,47 @@ from scgen_lib.plots.denoising import (
     truth_scatter,
 )
 from scgen_lib.plots.embedding import embedding_panels, silhouette_bars
+from scgen_lib.plots.simulation import (
+    cell_images,
+    cell_violins,
+    confusions,
+    correlation_maps,
+    gene_agreement,
+    loss_parts,
+    mean_variance,
+    network_diagram,
+    score_bars,
+    simulated_embeddings,
+)
 from scgen_lib.plots.training import adversarial_curves, divergence, loss_curves, objective_curves
 from scgen_lib.plots.trajectory import pseudotime_strips
 
 __all__ = [
     "adversarial_curves",
     "calibration",
+    "cell_images",
+    "cell_violins",
+    "confusions",
+    "correlation_maps",
     "de_heatmaps",
     "dispersion_models",
     "divergence",
     "dropped_density",
     "embedding_panels",
+    "gene_agreement",
     "loss_curves",
+    "loss_parts",
     "marker_violins",
+    "mean_variance",
+    "network_diagram",
     "objective_curves",
     "palette",
     "paper_beside_run",
     "precision_recall",
     "pseudotime_strips",
+    "score_bars",
     "silhouette_bars",
+    "simulated_embeddings",
     "style",
     "truth_scatter",
 ]
