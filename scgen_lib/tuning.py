@@ -38,7 +38,7 @@ class Search:
     Attributes
     ----------
     trials
-        A row a trial: "batch_size", "seed", what the scorer returned, and "error", the message where it failed.
+        A row a trial: "batch_size", "seed", what the scorer returned, and "error", missing where there was none.
     objective, direction
         What decides, and whether the least or the largest value is the best.
     """
@@ -178,8 +178,9 @@ class _Tuner(BaseTuner):
         self.bar = tqdm(total=total, initial=len(oracle.end_order), unit="trial", disable=not progress)
 
     def pre_create_trial(self) -> None:
-        """Wait a little, because a tuner asks without a pause while others still run."""
-        time.sleep(0.05)
+        """Let a worker wait a little: while others still run it would ask without a pause."""
+        if self._is_worker():
+            time.sleep(0.1)
 
     def run_trial(self, trial: Trial) -> dict[str, float]:
         """Score one batch size with one seed."""
