@@ -8,7 +8,8 @@ One name a line, typed, with a comment of the form ``legal values: meaning``::
     variants: list[str] = ["faithful"]  # subset of faithful, corrected: what to run
     dataset: str = "dca_student"  # any: preset, name or path of the data
 
-A rule applies to each element of a list; ``None`` is legal where the type says so.
+A rule applies to each element of a list and to each value of a dict, whose keys are texts; ``None`` is legal where the
+type says so.
 """
 
 import ast
@@ -43,7 +44,8 @@ class Parameter:
     name
         Its name in the notebook.
     type
-        Its declared type: ``int``, ``float``, ``bool``, ``str``, a list of one of them, or a union with ``None``.
+        Its declared type: ``int``, ``float``, ``bool``, ``str``, a list of one of them, a dict from texts to one of
+        them, or a union with ``None``.
     default
         The value in the notebook.
     rule
@@ -86,7 +88,7 @@ class Parameter:
     def _follows_rule(self, value: object) -> bool:
         if value is None or self.rule == "any":
             return True
-        elements = value if isinstance(value, list) else [value]
+        elements = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
         if bounds := _RANGE.fullmatch(self.rule):
             left, low, high, right = bounds.groups()
             return all(
@@ -121,6 +123,12 @@ def _coerce(value: object, declared: object) -> object:
                 elements = [_coerce(x, of) for x in value]
                 if _REFUSED not in elements:
                     return elements
+        elif typing.get_origin(option) is dict:
+            if isinstance(value, Mapping):
+                _, of = typing.get_args(option)
+                entries = {str(key): _coerce(x, of) for key, x in value.items()}
+                if _REFUSED not in entries.values():
+                    return entries
         elif option is float and not isinstance(value, bool):
             # YAML 1.1 reads 1e-3, which has no point, as a string.
             if isinstance(value, int | float | str) and (number := float(value)) == number:
@@ -138,6 +146,8 @@ def _declared_type(node: ast.expr) -> object:
             return types.NoneType
         case ast.Subscript(value=ast.Name(id="list"), slice=of):
             return list[_declared_type(of)]
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), of])):
+            return dict[str, _declared_type(of)]
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
             return _declared_type(left) | _declared_type(right)
     raise ValueError(ast.unparse(node))

@@ -16,6 +16,7 @@ variants: list[str] = ["faithful", "corrected"]  # subset of faithful, corrected
 dropout: float | list[float] = 0.0  # in [0, 1): rate, or one a layer
 dataset: str = "dca_student"  # any: preset, dataset name or path
 seeds: list[int] = [0, 1, 2]  # in [0, inf): one run each
+numbers: dict[str, int] | None = None  # in [0, inf): cells of a type
 fast: bool = False  # any: test size
 out: str | None = None  # any: folder of the records
 """
@@ -48,6 +49,9 @@ def test_a_cell_is_read_in_order_with_type_default_rule_and_meaning(spec):
         ("variants", "[corrected]", ["corrected"]),
         ("seeds", "[0,1]", [0, 1]),
         ("seeds", (4,), [4]),
+        ("numbers", {"B": 3, 8: 0}, {"B": 3, "8": 0}),
+        ("numbers", "{CD19+ B: 3, T: 0}", {"CD19+ B": 3, "T": 0}),
+        ("numbers", "null", None),
         ("fast", "true", True),
         ("dataset", "12", "12"),
         ("out", None, None),
@@ -78,6 +82,9 @@ def test_legal_values_come_back_in_their_declared_type(spec, name, given, expect
         ("variants", "faithful"),
         ("variants", "[faithful"),
         ("dropout", [0.1, 1.0]),
+        ("numbers", {"B": -1}),
+        ("numbers", {"B": 2.5}),
+        ("numbers", [3]),
         ("seeds", [0, -1]),
         ("seeds", 3),
         ("fast", 1),
