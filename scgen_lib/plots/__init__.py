@@ -14,7 +14,8 @@ from scgen_lib.plots.denoising import (
     precision_recall,
     truth_scatter,
 )
-from scgen_lib.plots.embedding import embedding_panels, silhouette_bars
+from scgen_lib.plots.diagram import diagram
+from scgen_lib.plots.embedding import cluster_table, embedding_panels, score_panels, silhouette_bars
 from scgen_lib.plots.simulation import (
     cell_images,
     cell_violins,
@@ -27,7 +28,15 @@ from scgen_lib.plots.simulation import (
     score_bars,
     simulated_embeddings,
 )
-from scgen_lib.plots.training import adversarial_curves, divergence, loss_curves, objective_curves
+from scgen_lib.plots.training import (
+    adversarial_curves,
+    divergence,
+    history_panels,
+    logit_histograms,
+    loss_curves,
+    objective_curves,
+    weights_moved,
+)
 from scgen_lib.plots.trajectory import pseudotime_strips
 
 __all__ = [
@@ -35,14 +44,18 @@ __all__ = [
     "calibration",
     "cell_images",
     "cell_violins",
+    "cluster_table",
     "confusions",
     "correlation_maps",
     "de_heatmaps",
+    "diagram",
     "dispersion_models",
     "divergence",
     "dropped_density",
     "embedding_panels",
     "gene_agreement",
+    "history_panels",
+    "logit_histograms",
     "loss_curves",
     "loss_parts",
     "marker_violins",
@@ -54,8 +67,10 @@ __all__ = [
     "precision_recall",
     "pseudotime_strips",
     "score_bars",
+    "score_panels",
     "silhouette_bars",
     "simulated_embeddings",
     "style",
     "truth_scatter",
+    "weights_moved",
 ]
