@@ -7,7 +7,6 @@ variational autoencoder for prediction and feature recovery applied to intrusion
 (2017), https://doi.org/10.3390/s17091967
 """
 
-import json
 import math
 import numbers
 import os
@@ -15,23 +14,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
 
 import anndata
-import h5py
 import keras
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import tensorflow as tf
-from scipy.cluster import hierarchy
 from scipy.special import gammaln
-from sklearn.model_selection import StratifiedShuffleSplit
 
-from scgen_lib import data, losses, training
+from scgen_lib import losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.files import replacing
 from scgen_lib.layers import GeneVector
 from scgen_lib.models.base import FittedModel
+from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
+
+__all__ = ["CVAE", "VARIANTS", "CVAENet", "data_in", "image_size", "split", "write_table"]
 
 # Likelihoods of counts; the others compare scaled pixels.
 COUNT_LIKELIHOODS = ("nb", "poisson", "multinomial")
@@ -75,110 +73,6 @@ CHOICES = {
     "z_source": ("normal", "posterior"),
     "emission": ("floor", "round", "sample"),
 }
-
-
-def data_in(
-    dataset: str | os.PathLike | anndata.AnnData,
-    *,
-    label_key: str = "cell_type",
-    train_ratio: int = 3,
-    test_ratio: int = 2,
-    split_seed: int = 0,
-    split_index: int = 0,
-) -> anndata.AnnData:
-    """Load the cells as the method takes them: expressed genes only, types in order of first appearance, split in two.
-
-    Parameters
-    ----------
-    dataset
-        What `scgen_lib.data.load` takes, or cells × genes with raw counts in ``layers["counts"]`` (else ``X``).
-    label_key
-        Column of ``obs`` with the types.
-    train_ratio, test_ratio, split_seed, split_index
-        As in `split`.
-
-    Returns
-    -------
-    AnnData
-        A copy without genes and cells that have no count; ``obs[label_key]`` categorical, categories in order of first
-        appearance, which is the order of the codes; ``obs["split"]`` "train" or "test".
-
-    Raises
-    ------
-    DataError
-        No such data, no usable counts, or a cell without a type.
-    ParameterError
-        As `split`.
-    """
-    cells = checks.drop_empty(dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset))
-    labels = checks.check_labels(cells, label_key, min_classes=1).astype(str)
-    cells.obs[label_key] = pd.Categorical(labels, categories=pd.unique(labels))
-    _, test = split(labels, train_ratio, test_ratio, split_seed=split_seed, split_index=split_index)
-    part = np.full(cells.n_obs, "train", object)
-    part[test] = "test"
-    cells.obs["split"] = pd.Categorical(part, categories=["train", "test"])
-    return cells
-
-
-def split(
-    labels: Sequence[str], train_ratio: int = 3, test_ratio: int = 2, *, split_seed: int = 0, split_index: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and test cells, each type in the same ratio: one of five random splits.
-
-    Parameters
-    ----------
-    labels
-        Type of every cell, (N,).
-    train_ratio, test_ratio
-        Shares of the two parts, ≥ 1.
-    split_seed
-        Seed of all five splits.
-    split_index
-        Which of them, 0 … 4.
-
-    Returns
-    -------
-    tuple of np.ndarray
-        Training and test cells, shuffled.
-
-    Raises
-    ------
-    ParameterError
-        A ratio or an index out of its range.
-    DataError
-        A type that is too small to be in both parts.
-    """
-    if min(train_ratio, test_ratio) < 1 or not 0 <= split_index < 5:
-        raise ParameterError(
-            f"expected ratios of at least 1 and split_index in 0 … 4, got {train_ratio} : {test_ratio} and "
-            f"{split_index}: choose one of the five splits"
-        )
-    share = test_ratio / (train_ratio + test_ratio)
-    splitter = StratifiedShuffleSplit(n_splits=5, test_size=share, random_state=split_seed)
-    try:
-        return list(splitter.split(np.zeros(len(labels)), np.asarray(labels)))[split_index]
-    except ValueError as error:
-        rarest = pd.Series(np.asarray(labels)).value_counts()
-        raise DataError(
-            f"expected enough cells of every type for both parts, got {rarest.iloc[-1]} of {rarest.index[-1]!r} among "
-            f"{len(labels)} cells: drop the types with fewer than two cells, or give more cells"
-        ) from error
-
-
-def image_size(n_genes: int, size: int | None = None) -> int:
-    """Side S of the image: the smallest multiple of 4 with S² ≥ G, or `size` if it is a multiple of 4 and large enough.
-
-    The strides halve the image twice, so the decoder returns the size of its input for multiples of 4 only.
-    """
-    least = 4 * math.ceil(math.ceil(math.sqrt(n_genes)) / 4)
-    if size is None:
-        return least
-    if size % 4 or size < least:
-        raise ParameterError(
-            f"expected an image_size that is a multiple of 4 and holds {n_genes} genes, got {size}: take {least} or "
-            "leave it out"
-        )
-    return size
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
@@ -396,7 +290,7 @@ class CVAENet(training.WindowModel):
             return np.zeros((counts.shape[0], 1), "float32")
         constant = mean_log_factorial(counts).astype("float64") * counts.shape[1]
         if self.likelihood == "multinomial":
-            constant -= gammaln(_libraries(counts) + 1)
+            constant -= gammaln(libraries(counts) + 1)
         return constant.astype("float32")[:, None]
 
     def get_config(self) -> dict:
@@ -581,7 +475,7 @@ class CVAE(FittedModel):
                 chosen[part] for part in training.split(len(chosen), validation_split, shuffle=True, seed=self.seed)
             )
         maximum_of = everything if self.settings["maximum_of"] == "all" else rows
-        codes = pd.Categorical(names, categories=labels).codes
+        codes = pd.Index(labels).get_indexer(names)
         self.net = CVAENet(
             adata.n_vars,
             len(labels),
@@ -592,11 +486,11 @@ class CVAE(FittedModel):
             maximum=float(counts[maximum_of].max()),
             pad_loss=self.settings["pad_loss"],
             clip_log_var=self.variant == "corrected",
-            order=_gene_order(counts[rows], self.config["gene_order"]),
+            order=gene_order(counts[rows], self.config["gene_order"]),
             note={"var_names": list(adata.var_names), "labels": labels, "label_key": label_key},
         )
         # What `simulate` needs of the training cells; during training the posterior is not known yet.
-        cells = {"code": codes[chosen].tolist(), "library": _libraries(counts[chosen]).tolist()}
+        cells = {"code": codes[chosen].tolist(), "library": libraries(counts[chosen]).tolist()}
         self.net.note["cells"] = cells
         self.net.compile(optimizer=keras.optimizers.get(self._optimizer()))
         arrays = {"counts": counts, "label": codes[:, None].astype("float32"), "constant": self.net.constant(counts)}
@@ -677,7 +571,7 @@ class CVAE(FittedModel):
         settings = self.settings | {name: value for name, value in given.items() if value is not None}
         _check(settings)
         target = self._target(cells)
-        blocks, libraries, padding = [], [], 0.0
+        blocks, drawn, padding = [], [], 0.0
         decode = tf.function(lambda z, label, library: net.mean(net.decode(z, label), library, settings["count_scale"]))
         theta = self._by_gene(net.theta().numpy())[0] if net.likelihood == "nb" else None
         for name, n in target.items():
@@ -685,7 +579,7 @@ class CVAE(FittedModel):
             rng = np.random.default_rng([settings["seed"], code])
             z = self._draw_z(rng, code, n, settings)
             library = self._draw_libraries(rng, code, n)
-            libraries.append(library)
+            drawn.append(library)
             for part, mean in _batches(decode, z, code, library, _rows(net)):
                 padding = max(padding, mean[:, net.n_genes :].max(initial=0.0))
                 mean = self._by_gene(mean[:, : net.n_genes])
@@ -697,7 +591,7 @@ class CVAE(FittedModel):
         obs = pd.DataFrame({net.note["label_key"]: types}, index=[f"simulated_{i}" for i in range(counts.shape[0])])
         about = {name: value for name, value in settings.items() if value is not None}
         if net.counts_likelihood:
-            obs["library"] = np.concatenate(libraries)
+            obs["library"] = np.concatenate(drawn)
         else:
             about["padding_maximum"] = float(padding)
         simulated = anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=net.note["var_names"]))
@@ -825,53 +719,13 @@ class CVAE(FittedModel):
         self.check_genes(adata)
         counts = checks.get_counts(adata, allow_empty=True)
         names = checks.check_labels(adata, self.net.note["label_key"], min_classes=1).astype(str)
-        codes = pd.Categorical(names, categories=self.labels).codes
+        codes = pd.Index(self.labels).get_indexer(names)
         if (codes < 0).any():
             raise DataError(
                 f"expected the types of the training ({', '.join(self.labels)}), got {names[codes.argmin()]!r}: "
                 "drop these cells"
             )
         return {"counts": counts, "label": codes[:, None].astype("float32"), "constant": self.net.constant(counts)}
-
-
-def write_table(adata: anndata.AnnData, path: str | os.PathLike, *, label_key: str = "cell_type") -> None:
-    """Write simulated cells as the released code does: an HDF5 table of genes and a column of codes, for pandas.
-
-    ``pandas.read_hdf(path, "df")`` returns the cells as rows, the genes as integer columns, and the code of the type as
-    the last column "Y"; the names of the types, in the order of their codes, are the attribute "labels" of the file.
-    The layout is the fixed format of pandas, whose reader needs PyTables; this writer does not.
-
-    Parameters
-    ----------
-    adata
-        Cells × genes with counts in ``layers["counts"]`` (else ``X``).
-    path
-        File to write.
-    label_key
-        Column of ``obs`` with the types; their codes are those of its categories.
-    """
-    counts = checks.get_counts(adata, allow_empty=True)
-    labels = checks.check_labels(adata, label_key, min_classes=1)
-    if isinstance(adata.obs[label_key].dtype, pd.CategoricalDtype):
-        labels = adata.obs[label_key].cat
-    text = {"encoding": "UTF-8", "errors": "strict"}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["labels"] = json.dumps([str(name) for name in labels.categories])
-        group = file.create_group("df")
-        group.attrs.update(text | {"pandas_type": "frame", "pandas_version": "0.15.2", "ndim": 2, "nblocks": 1})
-        columns = [*adata.var_names, "Y"]
-        for key, names in (("axis0", columns), ("axis1", list(adata.obs_names)), ("block0_items", columns)):
-            group.attrs[f"{key}_variety"] = "regular"
-            axis = group.create_dataset(key, data=np.char.encode(np.asarray(names, str), "utf-8"))
-            axis.attrs["kind"] = "string"
-        values = group.create_dataset(
-            "block0_values", (adata.n_obs, len(columns)), "int32", chunks=(1, len(columns)), compression="gzip"
-        )
-        values.attrs["transposed"] = np.uint8(1)  # PyTables does not know the type that h5py has for True
-        codes = np.asarray(labels.codes)[:, None]
-        for start in range(0, adata.n_obs, 512):
-            part = slice(start, start + 512)
-            values[part] = np.hstack([training.dense(counts[part]), codes[part]])
 
 
 _NET_SETTINGS = ("filters", "kernel_size", "strides", "hidden", "latent_dim", "beta", "seed")
@@ -900,23 +754,6 @@ def _check(settings: dict) -> None:
     for name, (legal, words) in _RANGES.items():
         if settings[name] is not None and not legal(settings[name]):
             raise ParameterError(f"expected {name} to be {words}, got {settings[name]!r}: choose a legal value")
-
-
-def _libraries(counts: Matrix) -> np.ndarray:
-    return np.asarray(counts.sum(axis=1, dtype="int64")).ravel()
-
-
-def _gene_order(counts: Matrix, by: str) -> np.ndarray | None:
-    """Gene of each pixel, (G,), from the training cells; None: as they come."""
-    if by == "file":
-        return None
-    if by == "mean":
-        return np.argsort(-np.asarray(counts.mean(axis=0)).ravel(), kind="stable")
-    logs = np.log1p(training.dense(counts) / _libraries(counts)[:, None] * 1e4)
-    # A constant gene has no correlation.
-    varies = logs.std(axis=0) > 0
-    tree = hierarchy.linkage(logs[:, varies].T, method="average", metric="correlation")
-    return np.concatenate([np.flatnonzero(varies)[hierarchy.leaves_list(tree)], np.flatnonzero(~varies)])
 
 
 def _rows(net: CVAENet) -> int:
