@@ -10,8 +10,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 from scipy.special import gammaln
 
-from scgen_lib.errors import DataError
-from scgen_lib.preprocess import Standardiser, mean_log_factorial, size_factors
+from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.preprocess import LogNormaliser, Standardiser, mean_log_factorial, size_factors
 
 
 @pytest.fixture
@@ -95,3 +95,71 @@ def test_log_factorial_is_the_mean_over_genes_dense_or_sparse(counts):
     expected = gammaln(counts.astype(float) + 1).mean(1)
     np.testing.assert_allclose(mean_log_factorial(counts), expected, rtol=1e-6)
     np.testing.assert_allclose(mean_log_factorial(sp.csr_matrix(counts)), expected, rtol=1e-6)
+
+
+# Logarithms of DB-AAE ------------------------------------------------------------------------------------------------
+
+
+def test_logarithms_are_those_of_scanpy_with_its_variable_genes(counts):
+    counts[:, 3] = 0
+    counts[:2, 3] = 5  # detected in two cells: no gene for the totals either
+    reference = anndata.AnnData(counts.copy())
+    sc.pp.filter_genes(reference, min_cells=3)
+    sc.pp.normalize_total(reference, target_sum=1e4)
+    sc.pp.log1p(reference)
+    sc.pp.highly_variable_genes(reference, flavor="seurat", n_top_genes=12)
+    reference = reference[:, reference.var["highly_variable"]]
+    for kind in (np.asarray, sp.csr_matrix):
+        normaliser = LogNormaliser(n_hvg=12).fit(kind(counts))
+        got = normaliser(kind(counts))
+        assert sp.issparse(got) is (kind is sp.csr_matrix)
+        assert got.dtype == np.float32
+        assert [str(i) for i in normaliser.genes] == list(reference.var_names)
+        np.testing.assert_allclose(got.toarray() if sp.issparse(got) else got, reference.X, rtol=1e-5)
+
+
+def test_cells_sum_to_the_target_before_variable_genes_are_chosen(counts):
+    logs = LogNormaliser().fit(counts)(counts)
+    np.testing.assert_allclose(np.expm1(logs.astype(float)).sum(1), 1e4, rtol=1e-5)
+    assert logs.min() >= 0
+    assert logs.max() <= 9.2104
+    chosen = LogNormaliser(n_hvg=5).fit(counts)(counts)
+    assert (np.expm1(chosen).sum(1) < 9e3).all()
+    # one gene that has it all: the bound is reached, up to float32
+    alone = np.zeros((4, 30), "float32")
+    alone[:, 5] = 7
+    assert LogNormaliser().fit(alone)(alone).max() == pytest.approx(np.log(10_001), rel=1e-6)
+
+
+def test_new_cells_are_transformed_with_the_genes_of_the_training(counts):
+    normaliser = LogNormaliser(n_hvg=10).fit(counts)
+    np.testing.assert_allclose(normaliser(counts[:1]), normaliser(counts)[:1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_hvg", [None, 12])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
+def test_inverse_gives_the_counts_back(counts, kind, n_hvg):
+    normaliser = LogNormaliser(n_hvg=n_hvg).fit(kind(counts))
+    logs = normaliser(counts)
+    back = normaliser.inverse(logs, kind(counts))
+    np.testing.assert_allclose(back, counts[:, normaliser.genes], rtol=1e-4, atol=1e-4)
+    # a shortfall of all logarithms alike is taken out of the total
+    np.testing.assert_allclose(normaliser.inverse(logs * 0.9, counts).sum(1), back.sum(1), rtol=1e-5)
+    assert not normaliser.inverse(np.zeros_like(logs), counts).any()
+
+
+def test_genes_and_cells_that_cannot_be_used_are_refused(counts):
+    with pytest.raises(ParameterError, match="n_hvg from 1 to the 29 genes"):
+        LogNormaliser(n_hvg=30).fit(counts)
+    with pytest.raises(DataError, match="got none of 30"):
+        LogNormaliser(min_cells=51).fit(counts)
+    empty = counts.copy()
+    empty[4] = 0
+    with pytest.raises(DataError, match="got none in 1 of 50 cells"):
+        LogNormaliser().fit(counts)(empty)
+
+
+def test_chosen_genes_survive_json(counts):
+    normaliser = LogNormaliser(n_hvg=12).fit(counts)
+    copy = LogNormaliser(**json.loads(json.dumps(normaliser.get_config())))
+    np.testing.assert_array_equal(copy(counts), normaliser(counts))

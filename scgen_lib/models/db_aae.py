@@ -53,7 +53,8 @@ class DBAAENet(training.WindowModel):
 
     logs_by = {  # noqa: RUF012
         **dict.fromkeys(("loss", "reconstruction_loss", "adversarial_loss"), "mean"),
-        **dict.fromkeys(("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake", "d_code_zero"), "mean"),
+        **dict.fromkeys(("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake"), "mean"),
+        **dict.fromkeys(("d_code_zero", "d_code_one"), "mean"),
     }
 
     def __init__(
@@ -197,7 +198,8 @@ class DBAAENet(training.WindowModel):
             "loss": loss,
             "reconstruction_loss": reconstruction,
             "adversarial_loss": adversarial,
-            "d_code_zero": tf.reduce_mean(tf.cast(probability == 0, tf.float32)),
+            "d_code_zero": tf.reduce_mean(tf.cast(probability <= 0, tf.float32)),
+            "d_code_one": tf.reduce_mean(tf.cast(probability >= 1, tf.float32)),
         }
 
     def batch_test(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -299,8 +301,8 @@ class DBAAE(FittedModel):
     history
         Name → one value per epoch: "loss", "reconstruction_loss", "adversarial_loss", "d_loss_real", "d_loss_fake";
         "d_accuracy_real", "d_accuracy_fake" in [0, 1], and with the ending "_last" of the last mini-batch; over the
-        codes of the epoch "d_code_zero", the share of cells with D(E(x)) = 0, and "d_code_min", "d_code_max";
-        "val_mse" where cells are held out.
+        codes of the epoch "d_code_zero" and "d_code_one", the shares of cells with D(E(x)) = 0 and ≥ 1, where a ReLU
+        teaches E nothing, and "d_code_min", "d_code_max"; "val_mse" where cells are held out.
 
     Notes
     -----

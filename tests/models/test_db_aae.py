@@ -245,6 +245,15 @@ def test_history_has_the_losses_and_answers_of_the_discriminator(adata, fitted, 
     for name in ("d_accuracy_real", "d_accuracy_fake", "d_accuracy_real_last", "d_accuracy_fake_last", "d_code_zero"):
         assert all(0 <= value <= 1 for value in history[name])
     assert history["reconstruction_loss"][-1] < history["reconstruction_loss"][0]
+    assert all(zero + one <= 1 for zero, one in zip(history["d_code_zero"], history["d_code_one"], strict=True))
+
+
+@pytest.mark.parametrize(("answer", "zero", "one"), [(-1.0, 1, 0), (0.5, 0, 0), (2.0, 0, 1)])
+def test_shares_of_answers_that_teach_nothing_are_counted(answer, zero, one):
+    made = net("faithful", learning_rate=0.0)
+    bias_of_output(made.discriminator, answer)
+    logs = made.batch_step(batch())
+    assert (float(logs["d_code_zero"]), float(logs["d_code_one"])) == (zero, one)
 
 
 def test_validation_error_is_that_of_the_cells_held_out(adata, fitted):
