@@ -1,6 +1,13 @@
-"""Small layers that Keras does not have."""
+"""Small layers that Keras does not have, and random numbers that are quick inside compiled windows."""
+
+from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
+
+# The generator that TensorFlow selects by itself, and Keras with it, takes about 0.4 µs a number in an XLA program on
+# a CPU: 28 ms for a mask of 128 × 512, where this one takes 0.3 ms. It also works outside of XLA.
+_GENERATOR = "philox"
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
@@ -52,3 +59,27 @@ class Elementwise(keras.layers.Layer):
     def get_config(self) -> dict:
         """For Keras' files."""
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("scgen_lib")
+class Dropout(keras.layers.Dropout):
+    """Keras' dropout, arguments included, with random numbers that an XLA program makes quickly on a CPU."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Same shape; in training an entry is 0 with probability `rate`, else it grows by 1 / (1 − rate)."""
+        if not training or self.rate == 0:
+            return inputs
+        kept = uniform(tf.shape(inputs), self.seed_generator) >= self.rate
+        return tf.where(kept, inputs / (1.0 - self.rate), 0.0)
+
+
+def normal(shape: Sequence[int] | tf.Tensor, seeds: keras.random.SeedGenerator) -> tf.Tensor:
+    """Draw from N(0, 1), float32, with the next seed of a generator."""
+    return tf.random.stateless_normal(shape, seeds.next(), alg=_GENERATOR)
+
+
+def uniform(
+    shape: Sequence[int] | tf.Tensor, seeds: keras.random.SeedGenerator, low: float = 0.0, high: float = 1.0
+) -> tf.Tensor:
+    """Draw from U[low, high), float32, with the next seed of a generator."""
+    return tf.random.stateless_uniform(shape, seeds.next(), low, high, alg=_GENERATOR)

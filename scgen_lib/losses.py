@@ -163,6 +163,16 @@ def kl_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_sum(mean**2 + (tf.math.expm1(log_var) - log_var), axis=-1)
 
 
+def gan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy of a discriminator, ½ [BCE(1, real) + BCE(0, fake)], from logits (B, 1); scalar, nats."""
+    return 0.5 * tf.reduce_mean(tf.math.softplus(-real)) + 0.5 * tf.reduce_mean(tf.math.softplus(fake))
+
+
+def gan_generator(fake: tf.Tensor) -> tf.Tensor:
+    """Non-saturating loss of what makes the fakes, BCE(1, fake), from logits (B, 1); scalar, nats."""
+    return tf.reduce_mean(tf.math.softplus(-fake))
+
+
 # What the original code computes -------------------------------------------------------------------------------------
 
 
@@ -202,6 +212,46 @@ def _released(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor 
     pi = tf.sigmoid(logit)
     zero = -tf.math.log(pi + (1.0 - pi) * tf.pow(theta / (theta + mean + eps), theta) + eps)
     return tf.where(x < 1e-8, zero, loss - tf.math.log(1.0 - pi + eps))
+
+
+def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
+    """Bhattacharyya distance between the logits on real and on fake, taken for distributions over the mini-batch.
+
+    −ln(Σᵢ √|pᵢ qᵢ| + 1e-10), with the logits over their sum for p and q, as the released DR-A code has it. Where the
+    logits of one side differ in sign, p or q is no distribution, and the distance has no lower bound.
+
+    Parameters
+    ----------
+    real, fake
+        Logits, (B, 1) or (B,) each; the i-th of one is paired with the i-th of the other.
+    absolute
+        Take |s| over Σ|s| instead, which are distributions whatever the signs: the distance is at least 0.
+
+    Returns
+    -------
+    tf.Tensor
+        Scalar, nats.
+
+    References
+    ----------
+    Lin et al. 2020, https://doi.org/10.1186/s12859-020-3401-5, and its code, github.com/eugenelin1/DRA.
+    """
+    p, q = _share(real, absolute), _share(fake, absolute)
+    return -tf.math.log(tf.reduce_sum(tf.sqrt(tf.abs(p * q))) + 1e-10)
+
+
+def bhattacharyya_encoder(fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
+    """What the encoder of DR-A minimises, −ln(Σᵢ √|qᵢ| + 1e-10); at least −½ ln B if all logits have one sign.
+
+    Parameters, returns and references are those of `bhattacharyya`.
+    """
+    return -tf.math.log(tf.reduce_sum(tf.sqrt(tf.abs(_share(fake, absolute)))) + 1e-10)
+
+
+def _share(logits: tf.Tensor, absolute: bool) -> tf.Tensor:
+    if absolute:
+        return tf.abs(logits) / (tf.reduce_sum(tf.abs(logits)) + 1e-10)
+    return logits / tf.reduce_sum(logits)
 
 
 def student_legacy(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, pi: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """The papers' transforms of counts: size factor, logarithm, z-score, with statistics that are fitted once and kept."""
 
 import dataclasses
+import math
 from typing import Literal
 
 import anndata
@@ -252,3 +253,114 @@ class LogNormaliser:
     def get_config(self) -> dict:
         """Everything as JSON."""
         return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass
+class UnitScaler:
+    """Counts → [0, 1], what DR-A is trained on: ``sparse`` log2(c + 1) / s, or ``dense`` per-gene min–max.
+
+    Attributes
+    ----------
+    method
+        ``sparse``: one s, the largest logarithm of the cells that were fitted. ``dense``: (c − min) / (max − min) of
+        each gene; the released code names a function for it that does not exist, so this is an own definition.
+    unit
+        False: s = 1.
+    clip
+        Bring values of other cells back into [0, 1]; without effect where `unit` is False.
+    low, width
+        What is subtracted and divided by, (1,) or (G,), float32.
+
+    References
+    ----------
+    Lin et al. 2020, https://doi.org/10.1186/s12859-020-3401-5, and its code, github.com/eugenelin1/DRA.
+    """
+
+    method: Literal["sparse", "dense"] = "sparse"
+    unit: bool = True
+    clip: bool = False
+    low: np.ndarray | None = None
+    width: np.ndarray | None = None
+
+    def fit(self, counts: Matrix) -> "UnitScaler":
+        """Take minimum and maximum from counts, cells × genes (N, G); CSR stays sparse."""
+        self.low = np.zeros(1, "float32")
+        if self.method == "sparse":
+            largest = np.log2(np.float64(counts.max()) + 1) if self.unit else 1.0
+            self.width = np.array([largest or 1.0], "float32")
+        else:
+            high, low = (m.toarray() if sp.issparse(m) else m for m in (counts.max(axis=0), counts.min(axis=0)))
+            self.low = np.asarray(low, "float32").ravel()
+            width = np.asarray(high, "float32").ravel() - self.low
+            self.width = np.where(width > 0, width, 1.0).astype("float32")
+        return self
+
+    def __call__(self, counts: Matrix) -> Matrix:
+        """Counts (N, G) → (N, G), float32; CSR stays sparse with ``sparse``."""
+        if self.method == "dense":
+            values = np.asarray(counts.toarray() if sp.issparse(counts) else counts, "float32")
+            return self._clipped((values - self.low) / self.width)
+        if not sp.issparse(counts):
+            return self._clipped(np.log2(np.asarray(counts, "float32") + 1) / self.width)
+        values = self._clipped(np.log2(counts.data.astype("float32") + 1) / self.width)
+        return sp.csr_matrix((values, counts.indices, counts.indptr), counts.shape)
+
+    def _clipped(self, values: np.ndarray) -> np.ndarray:
+        return np.clip(values, 0, 1) if self.clip and (self.unit or self.method == "dense") else values
+
+    def get_config(self) -> dict:
+        """Everything as JSON; floats keep their exact value."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "UnitScaler":
+        """Inverse of `get_config`."""
+        return cls(**{**config, **{k: np.asarray(config[k], "float32") for k in ("low", "width")}})
+
+
+def highest_variance(counts: Matrix, n_genes: int, on: Literal["log", "counts"] = "log") -> np.ndarray:
+    """Positions of the genes of highest variance, in the order of the file.
+
+    Parameters
+    ----------
+    counts
+        Raw counts, cells × genes (N, G); CSR stays sparse.
+    n_genes
+        How many genes, at most G; DR-A takes 720.
+    on
+        Scale of the variance, which the release does not tell: ``log``, log2(c + 1), or ``counts``.
+
+    Returns
+    -------
+    np.ndarray
+        (n_genes,), int, ascending.
+
+    Raises
+    ------
+    ParameterError
+        There are fewer genes than asked for, or an unknown scale.
+    """
+    if on not in ("log", "counts"):
+        raise ParameterError(f"expected the scale 'log' or 'counts', got {on!r}: choose one of the two")
+    if not 1 <= n_genes <= counts.shape[1]:
+        raise ParameterError(f"expected 1 to {counts.shape[1]} genes, got {n_genes}: ask for fewer")
+    values = counts.astype("float64")
+    if on == "log":
+        values = UnitScaler(unit=False).fit(values)(values).astype("float64")
+    square = values.multiply(values) if sp.issparse(values) else values**2
+    mean, square = (np.asarray(m.mean(axis=0)).ravel() for m in (values, square))
+    return np.sort(np.argsort(mean**2 - square, kind="stable")[:n_genes])
+
+
+def legacy_split(n: int, share: float = 0.8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of training and test cells: one permutation of NumPy's legacy generator, cut at floor(share · n).
+
+    The order is that of the permutation and matters: DR-A trains on consecutive cells of it.
+
+    References
+    ----------
+    Code of Lin et al. 2020, github.com/eugenelin1/DRA.
+    """
+    order = np.random.RandomState(seed).permutation(n)
+    cut = math.floor(share * n)
+    return order[:cut], order[cut:]
