@@ -158,3 +158,20 @@ def test_improved_student_loss_cannot_mend_an_infinite_maximum():
     assert np.isfinite(mended).all()
     broken = losses.student_improved(x, tf.constant([[5.0, np.inf]]), tf.ones((1, 2)), logit)
     assert not np.isfinite(broken).all()
+
+
+def test_kl_divergence_from_the_standard_normal():
+    mean, log_var = tensors([[0.0, 0.0], [3.0, -1.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 0.0], [-1.0, 0.5]])
+    kl = losses.kl_standard_normal(mean, log_var)
+    np.testing.assert_allclose(kl[:2], [0.0, 5.0])
+    # numerically, dimension by dimension
+    z = np.linspace(-15, 15, 200_001)
+    p = scipy.stats.norm([[0.0], [2.0]], np.exp([[-0.5], [0.25]]))
+    integrand = p.pdf(z) * (p.logpdf(z) - scipy.stats.norm.logpdf(z))
+    np.testing.assert_allclose(kl[2], np.trapezoid(integrand, z, axis=1).sum(), rtol=1e-6)
+
+
+def test_small_kl_divergences_keep_their_digits_in_single_precision():
+    # ½ (eᵛ − 1 − v) ≈ v²/4
+    kl = losses.kl_standard_normal(*tensors([[0.0]], [[1e-3]], dtype="float32"))
+    np.testing.assert_allclose(kl, 0.25e-6, rtol=1e-3)

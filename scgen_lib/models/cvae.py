@@ -128,7 +128,8 @@ class CVAENet(training.WindowModel):
         config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
         self._config = {k: list(map(int, v)) if k == "order" and v is not None else v for k, v in config.items()}
         self.note = dict(note or {})
-        self.n_genes, self.n_labels, self.size, self.latent_dim = n_genes, n_labels, image_size, latent_dim
+        self.n_genes, self.n_labels, self.latent_dim = n_genes, n_labels, latent_dim
+        self.size, self.filters = image_size, filters
         self.likelihood, self.transform, self.maximum = likelihood, transform, maximum
         self.pad_loss, self.clip_log_var = pad_loss, clip_log_var
         self.order = None if order is None else np.asarray(order)
@@ -758,7 +759,7 @@ def _check(settings: dict) -> None:
 
 def _rows(net: CVAENet) -> int:
     """Cells at a time outside training, such that the widest layer takes some 64 MiB."""
-    return max(1, min(512, (64 << 20) // (4 * net.size**2 * net._config["filters"] // 2)))
+    return max(1, min(512, (64 << 20) // (2 * net.filters * net.size**2)))
 
 
 def _batches(
