@@ -87,14 +87,15 @@ def adversarial_curves(histories: Mapping[str, History]) -> Figure:
     ----------
     histories
         For each model by epoch: reconstruction_loss, adversarial_loss, d_loss_real, d_loss_fake, d_accuracy_real,
-        d_accuracy_fake (0 to 1), d_code_min and d_code_max (range of D(E(x)) over the cells) and d_code_zero (share of
-        cells with D(E(x)) = 0), as `models.db_aae.DBAAE` keeps them.
+        d_accuracy_fake (0 to 1), d_code_min and d_code_max (range of D(E(x)) over the cells), d_code_zero and
+        d_code_one (shares of cells with D(E(x)) = 0 and ≥ 1), as `models.db_aae.DBAAE` keeps them.
 
     Returns
     -------
     Figure
         Five panels: reconstruction; adversarial loss of the encoder; losses and accuracies of D on draws of the prior
-        (solid) and on codes (dashed); range of D(E(x)) as a band, with the share of cells at exactly 0 dotted.
+        (solid) and on codes (dashed); range of D(E(x)) as a band, with the share of cells at 0 dotted, and at 1 or above
+        dash-dotted.
     """
     fig, panels = plt.subplots(5, 1, figsize=(WIDTH, 9), sharex=True, layout="constrained")
     reconstruction, adversarial, losses, accuracy, scores = panels
@@ -107,12 +108,13 @@ def adversarial_curves(histories: Mapping[str, History]) -> Figure:
         epochs = np.arange(1, len(history["d_code_min"]) + 1)
         scores.fill_between(epochs, history["d_code_min"], history["d_code_max"], color=colour, alpha=0.3, lw=0)
         broken_line(scores, history["d_code_zero"], name, color=colour, ls=":")
+        broken_line(scores, history["d_code_one"], name, color=colour, ls="-.")
     reconstruction.set(ylabel="reconstruction\nMSE", yscale="log")
     adversarial.set_ylabel("adversarial loss\nof E (nats)")
     losses.set_ylabel("loss of D (nats)\nprior –, codes - -")
     accuracy.set(ylabel="accuracy of D\nprior –, codes - -", ylim=(-0.05, 1.05))
     accuracy.axhline(0.5, color="black", lw=0.8)
-    scores.set(ylabel="D(E(x)), all cells\nshare at 0 ···", ylim=(-0.05, 1.05), xlabel="epoch")
+    scores.set(ylabel="D(E(x)), all cells\n= 0 ···, ≥ 1 –·", xlabel="epoch")
     fig.legend(*reconstruction.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 

@@ -26,7 +26,7 @@ def test_divergence_has_a_logarithmic_panel_a_quantity(drawn):
 
 def test_adversarial_curves_show_both_players_and_the_range_of_the_scores(drawn):
     keys = ("reconstruction_loss", "adversarial_loss", "d_loss_real", "d_loss_fake", "d_accuracy_real")
-    history = {key: [0.5, 0.4, 0.3] for key in (*keys, "d_accuracy_fake", "d_code_zero")}
+    history = {key: [0.5, 0.4, 0.3] for key in (*keys, "d_accuracy_fake", "d_code_zero", "d_code_one")}
     history |= {"d_code_min": [0, 0.1, 0.2], "d_code_max": [1, 0.9, 0.8]}
     lost = history | {"d_loss_fake": [0.5, np.inf, 0.3]}
     fig = plots.adversarial_curves({"faithful": history, "corrected": lost})
