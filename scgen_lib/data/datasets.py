@@ -27,7 +27,8 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
 
     A known name wins over a file of the same name in the working folder; ``./NAME`` or a `Path` is always the file.
     Files of registered sets come from the folder in ``SCGEN_DATA_DIR``, else from the cache (``SCGEN_CACHE_DIR``),
-    else from their public source, and always with the registered hash; ``pbmc68k_reduced`` needs none.
+    else from their public source. Their hash is verified; a file of which none is published is accepted on its content,
+    which ``uns["dataset"]["note"]`` says. ``pbmc68k_reduced`` needs no file.
 
     Parameters
     ----------
@@ -45,9 +46,9 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
         Cells × genes. ``X`` and ``layers["counts"]`` hold the raw counts as int32, CSR where more than half are zero,
         else dense; ``layers["true_counts"]`` those without dropout, where known; ``obs["cell_type"]`` the labels
         (categorical texts, missing for unlabelled cells); ``uns["dataset"]`` name, title, source, accession, licence,
-        citation, sha256, values, simulated and, where there is something to know, note. A set whose source has only
-        log values has them in ``layers["log"]`` and ``X`` (float32), and no counts. Genes and cells without counts
-        stay: see `checks.drop_empty`.
+        citation, sha256 (of the files that were read), values, simulated and, where there is something to know, note.
+        A set whose source has only log values has them in ``layers["log"]`` and ``X`` (float32), and no counts. Genes
+        and cells without counts stay: see `checks.drop_empty`.
 
     Raises
     ------
@@ -84,14 +85,19 @@ def datasets() -> pd.DataFrame:
     -------
     DataFrame
         ``name``, ``title``, ``cells``, ``genes`` (0: labels only), ``labels`` (number of classes, 0: none), ``values``
-        (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its files), ``citation``.
+        (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its files, missing where
+        the size of one is not published), ``citation``.
     """
     import pandas as pd
 
+    def size(entry: registry.Dataset) -> int | None:
+        sizes = [file.bytes for file in entry.sources]
+        return None if None in sizes else sum(sizes)
+
     columns = ["name", "title", "cells", "genes", "labels", "values", "accession", "licence", "bytes", "citation"]
     entries = registry.DATASETS.values()
-    rows = [vars(entry) | {"licence": entry.licence, "bytes": sum(f.bytes for f in entry.sources)} for entry in entries]
-    return pd.DataFrame(rows, columns=columns)
+    rows = [vars(entry) | {"licence": entry.licence, "bytes": size(entry)} for entry in entries]
+    return pd.DataFrame(rows, columns=columns).astype({"bytes": "Int64"})
 
 
 def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | None = None) -> list[Path]:
@@ -107,7 +113,7 @@ def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | Non
     Returns
     -------
     list of Path
-        The files, all with their registered hash.
+        The files, their hash verified where one is published.
 
     Raises
     ------
@@ -129,7 +135,7 @@ def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | Non
             path = (registry.local_file(file) if dest is None else None) or registry.stored_file(file, folder)
             state = "present" if path else "fetched"
             paths.append(path or registry.download(file, folder))
-            print(f"{state:8} {file.key}", flush=True)
+            print(f"{state:8} {file.key}{'' if file.hash else ' (not verified by a hash)'}", flush=True)
         except DataError as error:
             failed.append(file.key)
             print(f"failed   {file.key}: {error}", flush=True)
@@ -163,10 +169,9 @@ def pbmc68k_labels() -> pd.Series:
     Series
         Categorical, 11 cell types.
     """
-    import pandas as pd
+    from scgen_lib.data import recipes
 
-    path = registry.fetch(registry.DATASETS["pbmc68k_labels"].sources[0])
-    return pd.Series(path.read_text(encoding="utf-8").splitlines(), name="cell_type", dtype="category")
+    return recipes.pbmc68k_labels(registry.fetch(registry.DATASETS["pbmc68k_labels"].sources[0]))
 
 
 def _registered(entry: registry.Dataset) -> AnnData:
@@ -179,7 +184,13 @@ def _registered(entry: registry.Dataset) -> AnnData:
 
     paths = [] if entry.shipped else [registry.fetch(file) for file in entry.sources]
     adata = getattr(recipes, entry.recipe)(*paths)
+    if adata.shape != (entry.cells, entry.genes):
+        raise DataError(
+            f"{entry.name}: Expected {entry.cells} cells × {entry.genes} genes, but the files hold {adata.n_obs} × "
+            f"{adata.n_vars}: remove them and fetch them again."
+        )
     notes = [entry.note] * bool(entry.note)
+    notes += [f"{file.name} is not verified by a hash: {file.note}" for file in entry.sources if not file.hash]
     for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
         if not names.is_unique:
             notes.append(f"{names.duplicated().sum()} {what} names repeat in the source and got a number.")
@@ -192,7 +203,7 @@ def _registered(entry: registry.Dataset) -> AnnData:
         "accession": entry.accession,
         "licence": entry.licence,
         "citation": entry.citation,
-        "sha256": [] if entry.shipped else [file.sha256 for file in entry.sources],
+        "sha256": [f.sha256 or readers.sha256(path) for f, path in zip(entry.sources, paths, strict=not entry.shipped)],
         "values": entry.values,
         "simulated": entry.simulated,
     } | ({"note": " ".join(notes)} if notes else {})

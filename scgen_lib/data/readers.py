@@ -17,10 +17,13 @@ from scgen_lib.errors import DataError, InputError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import IO
 
     import pandas as pd
     from anndata import AnnData
-    from scipy.sparse import csc_matrix
+    from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
+
+    Source = str | Path | IO[bytes]
 
 FORMATS = ".h5ad, 10x .h5, a 10x mtx folder, .loom, .csv[.gz] or .tsv[.gz]"
 
@@ -102,6 +105,58 @@ def from_dgc(matrix: Any) -> tuple[csc_matrix, np.ndarray, np.ndarray]:
     return values, *matrix.Dimnames
 
 
+def matrix_market(source: Source) -> coo_matrix | np.ndarray:
+    """Return the matrix of a Matrix Market file, sparse as coordinates or dense, as the file says."""
+    from scipy import io
+
+    with warnings.catch_warnings():
+        # either kind of sparse object serves, and only new versions of scipy have the argument that says so
+        warnings.filterwarnings("ignore", message=".*spmatrix", category=DeprecationWarning)
+        return io.mmread(source)
+
+
+def mtx_10x(genes: Source, cells: Source, matrix: Source) -> AnnData:
+    """Return the three files of a 10x sample, Cell Ranger 2 or 3, without what Cell Ranger 3 counts beside genes."""
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
+
+    var, obs = (pd.read_csv(table, sep="\t", header=None, dtype=str) for table in (genes, cells))
+    x = sparse.csr_matrix(matrix_market(matrix).T)
+    adata = AnnData(
+        x,
+        obs=pd.DataFrame(index=obs[0].to_numpy()),
+        var=pd.DataFrame({"gene_ids": var[0].to_numpy()}, index=var[1 if 1 in var else 0].to_numpy()),
+    )
+    # antibodies and guides of Cell Ranger 3 are not genes
+    return adata[:, (var[2] == "Gene Expression").to_numpy()].copy() if 2 in var else adata
+
+
+def genes_by_cells(source: Source, sep: str, name: str) -> tuple[csr_matrix, list[str], pd.Index]:
+    """Return a text table of genes × cells, sparse, with its genes and its cells.
+
+    It is read by bands of genes: as a dense table, 20,000 genes of 4,700 cells would take 740 MB.
+
+    Raises
+    ------
+    DataError
+        If an entry is no number; ``name`` is the file's in the message.
+    """
+    import pandas as pd
+    from scipy import sparse
+
+    bands, genes = [], []
+    for band in pd.read_csv(source, sep=sep, index_col=0, chunksize=2000):
+        if len(texts := band.select_dtypes(exclude="number").columns):
+            raise DataError(
+                f"Expected a number for every gene and cell of {name}, but the entries of {len(texts)} cells hold text "
+                f"(first: {texts[0]!r}): remove the file and fetch it again."
+            )
+        bands.append(sparse.csr_matrix(band.to_numpy()))
+        genes.extend(band.index)
+    return sparse.vstack(bands, format="csr"), genes, band.columns
+
+
 def _h5ad(path: Path) -> AnnData:
     """Prefer ``layers["counts"]``, then integer-valued ``raw.X``, then integer-valued ``X``."""
     import anndata
@@ -127,10 +182,6 @@ def _h5_10x(path: Path) -> AnnData:
 
 
 def _mtx_folder(path: Path) -> AnnData:
-    import pandas as pd
-    from anndata import AnnData
-    from scipy import io, sparse
-
     def find(*stems: str) -> Path:
         found = [file for file in sorted(path.iterdir()) if file.name.removesuffix(".gz").endswith(stems)]
         if len(found) != 1:
@@ -140,16 +191,7 @@ def _mtx_folder(path: Path) -> AnnData:
             )
         return found[0]
 
-    genes = pd.read_csv(find("features.tsv", "genes.tsv"), sep="\t", header=None, dtype=str)
-    cells = pd.read_csv(find("barcodes.tsv"), sep="\t", header=None, dtype=str)
-    with warnings.catch_warnings():
-        # either kind of sparse object serves, and only new versions of scipy have the argument that says so
-        warnings.filterwarnings("ignore", message=".*spmatrix", category=DeprecationWarning)
-        x = sparse.csr_matrix(io.mmread(find("matrix.mtx")).T)
-    var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=genes[1 if 1 in genes else 0].to_numpy())
-    adata = AnnData(x, obs=pd.DataFrame(index=cells[0].to_numpy()), var=var)
-    # antibodies and guides of Cell Ranger 3 are not genes
-    return adata[:, (genes[2] == "Gene Expression").to_numpy()].copy() if 2 in genes else adata
+    return mtx_10x(find("features.tsv", "genes.tsv"), find("barcodes.tsv"), find("matrix.mtx"))
 
 
 def _loom(path: Path) -> AnnData:

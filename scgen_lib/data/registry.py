@@ -17,26 +17,43 @@ class File:
     ----------
     key
         Folder and name, ``"zeisel-2015/zeisel.rda"``: the same under ``SCGEN_DATA_DIR``, in the cache and here.
-    bytes
-        Size in bytes.
-    sha256
-        Its hash, 64 hexadecimal digits.
     licence
         Licence stated by the repository that publishes the file.
     url
-        Raw address, pinned to a commit.
+        Raw address, pinned to a commit where it lies in a repository.
+    bytes
+        Size in bytes; None where it is not published.
+    sha256, md5
+        Its hash in hexadecimal digits, one of the two; neither where none is published.
+    note
+        What stands in for the hash of a file that has none.
     """
 
     key: str
-    bytes: int
-    sha256: str
     licence: str
     url: str
+    bytes: int | None = None
+    sha256: str = ""
+    md5: str = ""
+    note: str = ""
 
     @property
     def name(self) -> str:
         """The file's name without its folder."""
         return self.key.rpartition("/")[2]
+
+    @property
+    def hash(self) -> str | None:
+        """The hash with the name of its algorithm in front, ``"sha256:…"`` or ``"md5:…"``; None without one."""
+        for algorithm in ("sha256", "md5"):
+            if digits := getattr(self, algorithm):
+                return f"{algorithm}:{digits}"
+        return None
+
+    @property
+    def size(self) -> str:
+        """The size in words."""
+        return "an unknown number of bytes" if self.bytes is None else f"{self.bytes} bytes"
 
 
 @dataclass(frozen=True)
@@ -88,7 +105,7 @@ DATASETS = {
 
 
 def local_file(file: File) -> Path | None:
-    """Return the file under ``SCGEN_DATA_DIR`` with its hash verified, or None where it is not there.
+    """Return the file under ``SCGEN_DATA_DIR``, its hash verified if it has one, or None where it is not there.
 
     Raises
     ------
@@ -105,13 +122,13 @@ def local_file(file: File) -> Path | None:
         return None
     import pooch
 
-    found = pooch.file_hash(str(path))
-    if found != file.sha256:
-        raise DataError(
-            f"{path} should have sha256 {file.sha256} ({file.bytes} bytes), but it has {found} "
-            f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded."
-        )
-    return path
+    if _is_registered(path, file):
+        return path
+    algorithm, _, expected = file.hash.partition(":")
+    raise DataError(
+        f"{path} should have {algorithm} {expected} ({file.size}), but it has {pooch.file_hash(str(path), algorithm)} "
+        f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded."
+    )
 
 
 def cache_folder() -> Path:
@@ -123,14 +140,19 @@ def cache_folder() -> Path:
 
 def stored_file(file: File, folder: str | Path) -> Path | None:
     """Return the file in ``folder`` if the registered one is there, else None."""
-    import pooch
-
     path = Path(folder, file.key)
-    return path if path.is_file() and pooch.file_hash(str(path)) == file.sha256 else None
+    return path if path.is_file() and _is_registered(path, file) else None
+
+
+def _is_registered(path: Path, file: File) -> bool:
+    from pooch.hashes import hash_matches
+
+    # a file without a hash passes: its recipe looks at the content
+    return hash_matches(str(path), file.hash)
 
 
 def fetch(file: File) -> Path:
-    """Return a verified local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source.
+    """Return a local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source.
 
     Raises
     ------
@@ -141,7 +163,9 @@ def fetch(file: File) -> Path:
 
 
 def download(file: File, folder: str | Path) -> Path:
-    """Download a registered file to its place in ``folder``, under a temporary name until its hash is right.
+    """Download a registered file to its place in ``folder``, under a temporary name until it is whole.
+
+    The hash is verified if the file has one.
 
     Raises
     ------
@@ -156,7 +180,7 @@ def download(file: File, folder: str | Path) -> Path:
     store = pooch.create(
         path=folder,
         base_url="",
-        registry={file.key: f"sha256:{file.sha256}"},
+        registry={file.key: file.hash},
         urls={file.key: file.url},
         retry_if_failed=2,
     )
@@ -169,7 +193,7 @@ def download(file: File, folder: str | Path) -> Path:
         ) from error
     except ValueError as error:
         raise DataError(
-            f"The download of {file.name} from {file.url} is not the registered file of {file.bytes} bytes "
+            f"The download of {file.name} from {file.url} is not the registered file of {file.size} "
             f"({str(error).split(' Deleted')[0].rstrip('.')}): {way_out}"
         ) from error
     except OSError as error:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -75,15 +76,20 @@ def tiny(folders, monkeypatch, source):
     files = {}
     for name, content in TABLES.items():
         url = f"http://127.0.0.1:{source.server_port}/{name.replace(' ', '%20')}"
-        files[f"tiny/{name}"] = registry.File(
-            f"tiny/{name}", len(content), hashlib.sha256(content).hexdigest(), "MIT", url
-        )
+        digits = hashlib.sha256(content).hexdigest()
+        files[f"tiny/{name}"] = registry.File(f"tiny/{name}", "MIT", url, bytes=len(content), sha256=digits)
     entry = registry.Dataset(
         "tiny", "Two cells", tuple(files), 2, 2, 2, "counts", "none", "Nobody (2000)", "splatter_pair", simulated=True
     )
     monkeypatch.setattr(registry, "FILES", files)
     monkeypatch.setattr(registry, "DATASETS", {"tiny": entry})
     return folders / "data" / "tiny"
+
+
+def known_by(monkeypatch, **known):
+    """Let the registry know the first table of `tiny` by something else than its sha256 and size."""
+    file = registry.FILES["tiny/tiny one.csv"]
+    monkeypatch.setitem(registry.FILES, file.key, replace(file, **({"sha256": "", "bytes": None} | known)))
 
 
 def put(folder, **changed):
@@ -121,6 +127,62 @@ def test_a_truncated_or_tampered_file_is_refused_with_both_hashes(tiny, source, 
         assert part in said
     assert f"({len(damage)} bytes)" in said
     assert source.asked == []
+
+
+@pytest.mark.parametrize("damage", [TABLES["tiny one.csv"][:-9], TABLES["tiny one.csv"].replace(b"5", b"6")])
+def test_a_file_of_known_md5_is_verified_by_it(tiny, source, monkeypatch, damage):
+    expected, found = (hashlib.md5(content).hexdigest() for content in (TABLES["tiny one.csv"], damage))
+    known_by(monkeypatch, md5=expected)
+    put(tiny)
+    adata = data.load("tiny")
+    check_tiny(adata)
+    # the hash of record stays the sha256, whatever the source publishes
+    assert adata.uns["dataset"]["sha256"][0] == hashlib.sha256(TABLES["tiny one.csv"]).hexdigest()
+    assert "note" not in adata.uns["dataset"]
+    put(tiny, tiny_one=damage)
+    with pytest.raises(DataError, match=rf"md5 {expected} \(an unknown number of bytes\), but it has {found}"):
+        data.load("tiny")
+    (tiny / "tiny one.csv").unlink()
+    source.files["tiny one.csv"] = damage
+    with pytest.raises(DataError, match=r"is not the registered file of an unknown number of bytes \(MD5"):
+        data.load("tiny")
+
+
+def test_a_file_without_a_published_hash_is_accepted_and_says_so(tiny, folders, source, monkeypatch, capsys):
+    known_by(monkeypatch, note="none is published. Its content is checked instead.")
+    put(tiny)
+    (tiny / "tiny one.csv").unlink()
+    adata = data.load("tiny")
+    check_tiny(adata)
+    about = adata.uns["dataset"]
+    assert about["note"] == (
+        "tiny one.csv is not verified by a hash: none is published. Its content is checked instead."
+    )
+    assert about["sha256"] == [hashlib.sha256(content).hexdigest() for content in TABLES.values()]
+    assert source.asked == ["tiny one.csv"]
+    assert data.prefetch() == [folders / "cache" / "tiny" / "tiny one.csv", tiny / "tiny_truth.csv"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["present  tiny/tiny one.csv (not verified by a hash)", "present  tiny/tiny_truth.csv"]
+    assert source.asked == ["tiny one.csv"]
+    # one's own copy is still the first choice
+    put(tiny)
+    data.load("tiny")
+    assert data.prefetch("tiny")[0] == tiny / "tiny one.csv"
+
+
+def test_a_broken_download_without_a_published_hash_leaves_nothing(tiny, folders, source, monkeypatch):
+    known_by(monkeypatch)
+    source.cut_to = 10
+    with pytest.raises(DataError, match=r"tiny one\.csv could not be downloaded"):
+        data.load("tiny")
+    assert list((folders / "cache" / "tiny").iterdir()) == []
+
+
+def test_a_matrix_of_another_size_than_registered_is_refused(tiny, monkeypatch):
+    put(tiny)
+    monkeypatch.setitem(registry.DATASETS, "tiny", replace(registry.DATASETS["tiny"], cells=3))
+    with pytest.raises(DataError, match="tiny: Expected 3 cells × 2 genes, but the files hold 2 × 2"):
+        data.load("tiny")
 
 
 def test_an_absent_file_falls_through_to_a_download_that_happens_once(tiny, folders, source):
@@ -189,7 +251,7 @@ def test_a_source_whose_pair_disagrees_is_refused(tiny, monkeypatch):
     other = TABLES["tiny_truth.csv"].replace(b"Cell2", b"Cell9")
     put(tiny, tiny_truth=other)
     file = registry.FILES["tiny/tiny_truth.csv"]
-    changed = registry.File(file.key, len(other), hashlib.sha256(other).hexdigest(), file.licence, file.url)
+    changed = replace(file, bytes=len(other), sha256=hashlib.sha256(other).hexdigest())
     monkeypatch.setitem(registry.FILES, file.key, changed)
     with pytest.raises(DataError, match="same cells and genes"):
         data.load("tiny")
@@ -280,7 +342,8 @@ def test_the_table_of_datasets_says_what_each_needs():
     assert table.index.is_unique
     expected = {"title", "cells", "genes", "labels", "values", "accession", "licence", "bytes", "citation"}
     assert set(table.columns) == expected
-    assert not table.isna().any().any()
+    assert not table.drop(columns="bytes").isna().any().any()
+    assert set(table.index[table["bytes"].isna()]) == {"zeisel_full", "zeisel_720"}
     assert set(table["values"]) == {"counts", "log", "labels"}
     assert table.loc["splatter_g2", "bytes"] == 1_100_204 + 1_340_568
     assert (table["citation"].str.contains("doi:") | table["citation"].str.contains("10x")).all()
@@ -292,10 +355,16 @@ def test_every_registered_file_is_pinned_and_used():
     used = {key for entry in registry.DATASETS.values() for key in entry.files}
     assert used == set(registry.FILES)
     for file in registry.FILES.values():
-        assert re.fullmatch(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/[^ ]+", file.url)
+        pinned = r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/[^ ]+"
+        archived = r"https://(ftp\.ncbi\.nlm\.nih\.gov/geo|cf\.10xgenomics\.com/samples)/[^ ]+"
+        assert re.fullmatch(f"{pinned}|{archived}", file.url)
         assert unquote(file.url).endswith("/" + file.name)
-        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
-        assert file.bytes > 0
+        # a source that is no commit could change under its address
+        assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", file.hash or "") or (
+            file.note and re.fullmatch(pinned, file.url)
+        )
+        assert not (file.sha256 and file.md5)
+        assert file.bytes is None or file.bytes > 0
         assert file.licence
     for entry in registry.DATASETS.values():
         assert hasattr(recipes, entry.recipe) if entry.recipe else hasattr(data, entry.name)
