@@ -92,8 +92,11 @@ def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) 
         height_ratios=[1] * len(histories) + [1.4],
     )  # fmt: skip
     for ax, (name, history), colour in zip(panels, histories.items(), palette(len(histories)), strict=False):
-        broken_line(ax, history["reconstruction"], "reconstruction", color=colour)
-        ax.set(title=name, ylabel="reconstruction", yscale="log")
+        values = np.asarray(history["reconstruction"], dtype=float)
+        broken_line(ax, values, "reconstruction", color=colour)
+        # a logarithmic axis of less than a decade has unreadable ticks
+        wide = np.nanmin(values) > 0 and np.nanmax(values) > 10 * np.nanmin(values)
+        ax.set(title=name, ylabel="reconstruction", yscale="log" if wide else "linear")
         broken_line(panels[-1], history["kl"], name, color=colour)
     dimensions = "" if latent_dim is None else f", {latent_dim} dimensions"
     panels[-1].axhline(0, color="black", lw=0.8)
@@ -183,6 +186,7 @@ def cell_violins(tables: Mapping[str, pd.DataFrame], value: str, words: str, log
     ax.set(
         yticks=-np.arange(len(labels)),
         yticklabels=[textwrap.shorten(label, 26, placeholder="…") for label in labels],
+        ylim=(0.6 - len(labels), 0.5),
         xlabel=f"log$_{{10}}$(1 + {words})" if log else words,
     )
     handles = [plt.Rectangle((0, 0), 1, 1, color=c, label=n) for n, c in zip(tables, palette(len(tables)), strict=True)]
