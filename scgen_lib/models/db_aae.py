@@ -284,7 +284,8 @@ class DBAAE(FittedModel):
         Code of a cell: ``sum`` μ + ln σ², ``deterministic`` μ alone, ``reparam`` μ + σ ε; None: ``sum`` in the variant
         faithful, else ``deterministic``.
     disc_output
-        Last layer of D: ``relu``, taken for a probability, or one ``logit``; None: by variant in this order.
+        Last layer of D: ``relu``, taken for a probability, or one ``logit``; None: ``relu`` in the variant
+        faithful, else ``logit``.
     decoder_output
         Last activation of G, ``relu`` or ``softplus``.
     w_rec, w_adv
@@ -505,7 +506,8 @@ class DBAAE(FittedModel):
                 x.shape[0], 0.0 if released else val_fraction, shuffle=self.corrected, seed=seed
             )
             net = self._network(RandomEncoderTrial if released else DBAAENet, x[rows], note, seed)
-            steps = -(-len(rows) // 32) if budget == "steps" else None
+            in_32s = -(-len(rows) // 32) if self.corrected else max(1, len(rows) // 32)
+            steps = in_32s if budget == "steps" else None
             history = self._train(
                 net, x, rows, seed=seed, epochs=epochs, batch_size=batch_size, steps=steps, learning_rate=rate
             )
