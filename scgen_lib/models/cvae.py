@@ -101,6 +101,7 @@ class CVAENet(training.WindowModel):
     """
 
     logs_by = {"loss": "mean", "reconstruction": "mean", "kl": "mean", "beta": "mean"}  # noqa: RUF012
+    jit = False  # in a loop, XLA's convolutions are some twenty times slower on a CPU: benchmarks/cvae.md
 
     def __init__(
         self,
@@ -758,8 +759,8 @@ def _check(settings: dict) -> None:
 
 
 def _rows(net: CVAENet) -> int:
-    """Cells at a time outside training, such that the widest layer takes some 64 MiB."""
-    return max(1, min(512, (64 << 20) // (2 * net.filters * net.size**2)))
+    """Cells at a time outside training, such that the widest layer takes some 32 MiB: more leave the caches."""
+    return max(1, min(512, (32 << 20) // (2 * net.filters * net.size**2)))
 
 
 def _batches(
