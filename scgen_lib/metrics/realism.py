@@ -418,7 +418,7 @@ def score(
     min_cells
         Cells below which a label is left out within labels in `corr_agreement`.
     allow_empty
-        Whether cells without any count may stand; they are rows of zeros.
+        Whether cells without any count may stand; they are rows of zeros, as in the controls always.
 
     Returns
     -------
@@ -436,7 +436,7 @@ def score(
     names = ("real", "bootstrap", "permuted", "poisson", "test")
     if taken := sorted(set(methods) & set(names)):
         raise ParameterError(f"methods must not be called {', '.join(names)}, but one is {taken[0]!r}.")
-    for name, cells in {"test": test, **methods}.items():
+    for name, cells in {"train": train, "test": test, **methods}.items():
         if cells.counts.shape[1] != train.counts.shape[1]:
             raise DataError(
                 f"Expected the {train.counts.shape[1]} genes of the training cells, but {name} has "
@@ -454,7 +454,7 @@ def score(
     rows = []
     for seed in seeds:
         framed, fixed = controls(train, n, seed)
-        frame = _Frame(train, fixed, _sample(test, n, seed), seed, (genes, by), trees, allow_empty)
+        frame = _Frame(train, fixed, _sample(test, n, seed), seed, top=(genes, by), trees=trees)
         found = {
             name: frame.score(_sample(cells, n, seed), forest, permutations, min_cells, new=name == "real")
             for name, cells in {**framed, **methods}.items()
@@ -535,12 +535,15 @@ def summary(table: pd.DataFrame, by: Sequence[str] = ("method", "metric")) -> pd
 class _Frame:
     """What one seed fixes before any method is looked at: the space, the genes, the classifiers, the held-out cells."""
 
-    def __init__(self, train, fixed, test, seed, genes, trees, allow_empty):
-        self.seed, self.trees, self.allow_empty, self.test = seed, trees, allow_empty, test
-        everything, outside = log(train.counts, allow_empty=allow_empty), train.take(fixed)
+    def __init__(
+        self, train: Cells, fixed: np.ndarray, test: Cells, seed: int, *, top: tuple[int, str], trees: int
+    ) -> None:
+        self.seed, self.test = seed, test
+        # controls of sparse cells may be empty, and `score` has refused the others where they are unwanted
+        everything, outside = log(train.counts, allow_empty=True), train.take(fixed)
         self.space = Space.fit(everything[fixed], seed=seed)
-        self.genes = top_genes(everything[fixed], *genes)
-        self.log = log(test.counts, allow_empty=allow_empty)
+        self.genes = top_genes(everything[fixed], *top)
+        self.log = log(test.counts, allow_empty=True)
         self.points = self.space(self.log)
         # the control "real" is part of the training cells and must not be compared with itself
         self.train, self.train_without_real = self.space(everything), self.space(everything[fixed])
@@ -552,7 +555,7 @@ class _Frame:
             self.markers = marker_table(everything[fixed], outside.labels)
 
     def score(self, cells: Cells, forest: dict, permutations: int, min_cells: int, *, new: bool) -> dict[str, dict]:
-        x, y = self.log, log(cells.counts, allow_empty=self.allow_empty)
+        x, y = self.log, log(cells.counts, allow_empty=True)
         points, a, b = self.space(y), self.test.labels, cells.labels
         known = self.train_without_real if new else self.train
         one = (np.zeros(x.shape[0]), np.zeros(y.shape[0]))

@@ -136,6 +136,14 @@ def test_scoring_refuses_what_cannot_be_compared(train, test):
     assert kept["value"].notna().any()
 
 
+def test_controls_of_sparse_cells_may_be_empty():
+    counts = np.random.default_rng(0).poisson(0.05, (120, 40))
+    counts = counts[counts.sum(axis=1) > 0]
+    assert (realism.controls(realism.Cells(counts), 30)[0]["permuted"].counts.sum(axis=1) == 0).any()
+    found = realism.score(realism.Cells(counts[30:]), realism.Cells(counts[:30]), {}, seeds=[0], **CHEAP)
+    assert found.groupby("method").size().nunique() == 1
+
+
 def test_forest_cannot_tell_halves_and_can_tell_a_shift(train):
     x = realism.log(train.counts)
     settings = {"trees": 50, "repeats": 1}
