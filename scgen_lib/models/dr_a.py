@@ -20,9 +20,9 @@ from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.base import FittedModel
+from scgen_lib.parameters import Parameter
 from scgen_lib.preprocess import Matrix, UnitScaler, legacy_split, mean_log_factorial
 
-Adversarial = Literal["bhattacharyya", "bhattacharyya_abs", "bce", "none"]
 # What a discriminator minimises (logits on real, on fake), and what the encoder minimises (logits on fake).
 GAMES: dict[str, tuple[Callable, Callable]] = {
     "bhattacharyya": (losses.bhattacharyya, losses.bhattacharyya_encoder),
@@ -53,6 +53,44 @@ VARIANTS = {
         "clipnorm": 5.0,
     },
 }
+
+
+# Type and legal values of the constructor's arguments.
+LEGAL: dict[str, tuple[object, str]] = {
+    "variant": (str, "one of corrected, faithful"),
+    "z_dim": (int, "in [1, inf)"),
+    "generator": (list[int], "in [1, inf)"),
+    "discriminator": (list[int], "in [1, inf)"),
+    "batchnorm": (bool, "any"),
+    "keep": (float, "in (0, 1]"),
+    "leak": (float, "in [0, 1)"),
+    "actv": (str, "one of sig, lin, tanh"),
+    "trans": (str, "one of sparse, dense"),
+    "sampler": (str, "one of normal, uniform"),
+    "learning_rate": (float, "in (0, inf)"),
+    "beta1": (float, "in [0, 1)"),
+    "adv_learning_rate": (float | None, "in (0, inf)"),
+    "adv_beta1": (float | None, "in [0, 1)"),
+    "clipnorm": (float | None, "in (0, inf)"),
+    "lam": (float, "in [0, inf)"),
+    "g_iter": (int, "in [1, inf)"),
+    "adversarial": (str | None, "one of bhattacharyya, bhattacharyya_abs, bce, none"),
+    "likelihood_input": (str | None, "one of transformed, counts"),
+    "latent": (str | None, "one of sample, mean"),
+    "library_bottleneck": (bool | None, "any"),
+    "kl_weight": (float, "in [0, inf)"),
+    "log_var_clip": (float, "in (0, inf)"),
+    "dual": (bool, "any"),
+    "seed": (int, "in [0, inf)"),
+}
+# Which of them go to the network's optimisers and which to neither; the others go to the network as they are.
+_OPTIMIZERS = ("learning_rate", "beta1", "adv_learning_rate", "adv_beta1", "lam", "clipnorm")
+_NET = tuple(name for name in LEGAL if name not in (*_OPTIMIZERS, "variant", "trans", "latent"))
+
+
+def _legal(name: str, value: object) -> object:
+    declared, rule = LEGAL[name]
+    return Parameter(name, declared, None, rule, "").check(value)
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
@@ -162,8 +200,8 @@ class DRANet(training.WindowModel):
         summed += [*players, *(f"{name}_mixed" for name in players)]
         if self.matching:
             summed.append("generator")
-        # The smallest loss of an epoch is the largest of its negative.
-        self.logs_by = dict.fromkeys(summed, "mean") | {f"minus_{name}": "max" for name in players}
+        # The smallest loss L of an epoch has the largest e^−L, in the released losses a sum of √|pᵢ qᵢ| or √|qᵢ|.
+        self.logs_by = dict.fromkeys(summed, "mean") | {f"{name}_exp": "max" for name in players}
 
     @property
     def matching(self) -> bool:
@@ -308,6 +346,10 @@ class DRANet(training.WindowModel):
             log_mean = tf.math.log(tf.exp(log_mean) + 1e-8)
         return {"log_mean": log_mean, "theta": tf.exp(self.log_dispersion), "logit": self.dropout(h)}
 
+    def nll(self, x: tf.Tensor, log_mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor) -> tf.Tensor:
+        """−ln p(x) of every entry (B, G) without lnΓ(x + 1), from x (B, G) and what `decode` returns; nats."""
+        return losses.zinb(x, log_mean, theta, logit, normalised=False)
+
     def reconstruct(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """D2's fake x̃ (B, G) from codes (B, z_dim)."""
         return self.reconstruction(self._run(self.decoder, z, training))
@@ -327,7 +369,7 @@ class DRANet(training.WindowModel):
         z = self.sample(q["z_mean"], q["z_log_var"])
         library = tf.clip_by_value(self.sample(q["l_mean"], q["l_log_var"]), -LIBRARY, LIBRARY)
         x = batch["x" if self.likelihood_input == "transformed" else "counts"]
-        nll = losses.zinb(x, **self.decode(z, library, training), normalised=False)
+        nll = self.nll(x, **self.decode(z, library, training))
         nll = tf.reduce_mean(tf.reduce_sum(nll, axis=1, keepdims=True) + batch["log_factorial"])
         mean, var = self.library_prior
         kl_l = tf.reduce_mean(
@@ -357,13 +399,12 @@ class DRANet(training.WindowModel):
 
         def absent(name: str) -> dict[str, tf.Tensor]:
             generator = {"generator": tf.constant(0.0)} if name == "encoder" and self.matching else {}
-            never = tf.constant(-math.inf)
-            return {name: tf.constant(0.0), f"{name}_mixed": tf.constant(0.0), f"minus_{name}": never} | generator
+            return {name + suffix: tf.constant(0.0) for suffix in ("", "_mixed", "_exp")} | generator
 
         def taken(logs: dict[str, tf.Tensor], turns: int) -> dict[str, tf.Tensor]:
             # The mean over all iterations shall be that over the turns of this step.
             weight = self.iterations / max(turns, 1)
-            return {k: v if k.startswith("minus") else weight * v for k, v in logs.items()}
+            return {k: v if k.endswith("_exp") else weight * v for k, v in logs.items()}
 
         logs |= tf.cond(
             turn == 0,
@@ -418,9 +459,9 @@ class DRANet(training.WindowModel):
 
 
 def _of_step(name: str, loss: tf.Tensor, *logits: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Loss, its negative, and 1 where the logits of one side have both signs, else 0."""
+    """Loss L, e^−L, and 1 where the logits of one side have both signs, else 0."""
     mixed = [(tf.reduce_min(s) < 0) & (tf.reduce_max(s) > 0) for s in logits]
-    return {name: loss, f"minus_{name}": -loss, f"{name}_mixed": tf.cast(tf.reduce_any(mixed), tf.float32)}
+    return {name: loss, f"{name}_exp": tf.exp(-loss), f"{name}_mixed": tf.cast(tf.reduce_any(mixed), tf.float32)}
 
 
 def _share_outside(values: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -435,7 +476,7 @@ class _Finite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         for name, value in logs.items():
-            if not name.startswith("minus") and not math.isfinite(value):
+            if not math.isfinite(value):
                 raise ParameterError(
                     f"expected finite losses, got {name} = {float(value)} in epoch {self.epoch + 1}: lower "
                     "learning_rate, or choose adversarial='bhattacharyya_abs' or 'bce'"
@@ -546,7 +587,7 @@ class DRA(FittedModel):
         clipnorm: float | None = None,
         lam: float = 1.0,
         g_iter: int = 2,
-        adversarial: Adversarial | None = None,
+        adversarial: Literal["bhattacharyya", "bhattacharyya_abs", "bce", "none"] | None = None,
         likelihood_input: Literal["transformed", "counts"] | None = None,
         latent: Literal["sample", "mean"] | None = None,
         library_bottleneck: bool | None = None,
@@ -557,7 +598,15 @@ class DRA(FittedModel):
     ):
         super().__init__(locals())
         self.variant, self.seed = variant, seed
-        _check_settings(self.config)
+        self.config = {name: _legal(name, value) for name, value in self.config.items()}
+        for name in ("generator", "discriminator"):
+            if not self.config[name]:
+                raise ParameterError(f"expected one width or more for {name}, got none: give [512], say")
+        if variant == "faithful" and actv == "tanh":
+            raise ParameterError(
+                "expected actv 'sig' or 'lin' with variant 'faithful', got 'tanh', with which the released code cannot "
+                "load its data: choose variant 'corrected'"
+            )
         if variant == "faithful" and (lam != 1 or g_iter != 2):
             warnings.warn(
                 "The released code uses lam and g_iter in the name of a run alone: the variant 'faithful' trains with "
@@ -664,8 +713,11 @@ class DRA(FittedModel):
             checkpoint=checkpoint,
             progress=progress,
         )
-        lowest = {f"{k[6:]}_min": [-v for v in history[k]] for k in history if k.startswith("minus_")}
-        self.history = {k: v for k, v in history.items() if not k.startswith("minus_")} | lowest
+        largest = {name: history.pop(name) for name in list(history) if name.endswith("_exp")}
+        self.history = history | {
+            name.replace("_exp", "_min"): [-math.log(v) if v else math.inf for v in values]
+            for name, values in largest.items()
+        }
         return self
 
     def transform(self, adata: anndata.AnnData) -> Matrix:
@@ -711,11 +763,11 @@ class DRA(FittedModel):
             ``sample`` or ``mean`` of the posterior; None: as in the constructor. A sample is the same in every call.
         """
         q, latent = self.posterior(adata), latent or self.settings["latent"]
-        if latent not in LEGAL["latent"]:
-            raise ParameterError(f"expected latent to be 'sample' or 'mean', got {latent!r}: choose one of the two")
+        _legal("latent", latent)
         if latent == "mean":
             return q["z_mean"]
-        return q["z_mean"] + np.sqrt(q["z_variance"]) * self._normal(q["z_mean"].shape)
+        noise = np.random.default_rng([self.seed, 0]).standard_normal(q["z_mean"].shape, "float32")
+        return q["z_mean"] + np.sqrt(q["z_variance"]) * noise
 
     def logits(self, adata: anndata.AnnData) -> dict[str, np.ndarray]:
         """What the discriminators make of real and fake, above 0 where they take it for real, if they oppose.
@@ -759,86 +811,6 @@ class DRA(FittedModel):
         settings = {k: v for k, v in self.settings.items() if v is not None}
         adata.uns["dr_a"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
         return adata
-
-    def _normal(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.random.default_rng([self.seed, 0]).standard_normal(shape, "float32")
-
-
-# Settings that go to the network, and to its optimisers, as they are.
-_NET = (
-    "z_dim",
-    "generator",
-    "discriminator",
-    "batchnorm",
-    "keep",
-    "leak",
-    "actv",
-    "sampler",
-    "g_iter",
-    "adversarial",
-    "likelihood_input",
-    "library_bottleneck",
-    "kl_weight",
-    "log_var_clip",
-    "dual",
-    "seed",
-)
-_OPTIMIZERS = ("learning_rate", "beta1", "adv_learning_rate", "adv_beta1", "lam", "clipnorm")
-LEGAL = {
-    "variant": ("corrected", "faithful"),
-    "actv": ("sig", "lin", "tanh"),
-    "trans": ("sparse", "dense"),
-    "sampler": ("normal", "uniform"),
-    "adversarial": ("bhattacharyya", "bhattacharyya_abs", "bce", "none"),
-    "likelihood_input": ("transformed", "counts"),
-    "latent": ("sample", "mean"),
-}
-
-
-def _check_settings(config: dict[str, object]) -> None:
-    for name, values in LEGAL.items():
-        if config[name] not in values and not (config[name] is None and name in VARIANTS["faithful"]):
-            raise ParameterError(f"expected {name} to be one of {', '.join(values)}, got {config[name]!r}: choose one")
-    if config["variant"] == "faithful" and config["actv"] == "tanh":
-        raise ParameterError(
-            "expected actv 'sig' or 'lin' with variant 'faithful', got 'tanh', with which the released code cannot "
-            "load its data: choose variant 'corrected'"
-        )
-    ranges = {
-        "z_dim": config["z_dim"] >= 1,
-        "generator": min(config["generator"], default=0) >= 1,
-        "discriminator": min(config["discriminator"], default=0) >= 1,
-        "keep": 0 < config["keep"] <= 1,
-        "leak": 0 <= config["leak"] < 1,
-        "lam": config["lam"] >= 0,
-        "g_iter": config["g_iter"] >= 1,
-        "beta1": 0 <= config["beta1"] < 1,
-        "adv_beta1": 0 <= (config["adv_beta1"] or 0) < 1,
-        "kl_weight": config["kl_weight"] >= 0,
-        **{
-            name: config[name] is None or config[name] > 0
-            for name in ("learning_rate", "adv_learning_rate", "clipnorm", "log_var_clip")
-        },
-    }
-    for name, legal in ranges.items():
-        if not legal:
-            raise ParameterError(
-                f"expected {_BOUNDS.get(name, 'a value above 0')} for {name}, got {config[name]}: change it"
-            )
-
-
-_BOUNDS = {
-    "z_dim": "at least 1 dimension",
-    "generator": "one or more widths of at least 1",
-    "discriminator": "one or more widths of at least 1",
-    "keep": "a share in (0, 1]",
-    "leak": "a slope in [0, 1)",
-    "lam": "a weight of at least 0",
-    "g_iter": "at least 1 update",
-    "beta1": "a value in [0, 1)",
-    "adv_beta1": "a value in [0, 1)",
-    "kl_weight": "a weight of at least 0",
-}
 
 
 def _library_prior(values: Matrix) -> list[float]:

@@ -1,0 +1,450 @@
+"""DR-A: sizes, losses and updates of the nets as the paper's page lists them, and the life of a model."""
+
+import math
+
+import anndata
+import keras
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import tensorflow as tf
+
+from scgen_lib import training
+from scgen_lib.errors import CheckpointError, DataError, ParameterError
+from scgen_lib.models.dr_a import DRA, DRANet
+from scgen_lib.preprocess import legacy_split
+
+SMALL = {"z_dim": 3, "generator": [12], "discriminator": [8]}
+DEEP = {"z_dim": 2, "generator": [512] * 4, "discriminator": [32] * 4}
+# ε = 1e-10 inside the logarithm and float32 sums over 128 logits
+FLOAT32 = 1e-5
+
+
+@pytest.fixture(scope="module")
+def adata():
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 3, 120)
+    mean = rng.gamma(0.7, 3.0, (3, 30))[group] * rng.lognormal(0, 0.4, (120, 1))
+    counts = rng.negative_binomial(2, 2 / (2 + mean)).astype("float32")
+    counts[:, 0] += 1
+    return anndata.AnnData(counts.copy(), layers={"counts": counts})
+
+
+def model(variant="faithful", **settings):
+    return DRA(variant=variant, **SMALL | settings)
+
+
+@pytest.fixture(scope="module")
+def faithful(adata):
+    return model().fit(adata, epochs=3, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def corrected(adata):
+    return model("corrected").fit(adata, epochs=2, batch_size=16)
+
+
+def numbers(weights):
+    return sum(math.prod(w.shape) for w in weights)
+
+
+def compiled(variant="faithful", iterations=23, **settings):
+    settings = model(variant, **settings).settings
+    names = ("learning_rate", "beta1", "adv_learning_rate", "adv_beta1", "lam", "clipnorm")
+    others = ("variant", "trans", "latent", *names)
+    net = DRANet(
+        20,
+        **{k: v for k, v in settings.items() if k not in others},
+        released=variant == "faithful",
+        library_prior=(1.5, 0.3),
+        iterations=iterations,
+    )
+    net.compile(**{name: settings[name] for name in names})
+    return net
+
+
+def batch(n=16, genes=20, seed=0):
+    counts = np.random.default_rng(seed).poisson(2.0, (n, genes)).astype("float32")
+    x = np.log2(counts + 1) / np.log2(counts.max() + 1)
+    return {"x": tf.constant(x), "counts": tf.constant(counts), "log_factorial": tf.zeros((n, 1))}
+
+
+def values(net):
+    return {name: [w.numpy().copy() for w in weights] for name, weights in net.parts.items()}
+
+
+def changed(net, step, *arguments):
+    before = values(net)
+    logs = step(*arguments)
+    moved = {k for k, v in values(net).items() if any((a != b).any() for a, b in zip(v, before[k], strict=True))}
+    return moved, logs
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        ({"z_dim": 10}, [384_564, 745_072, 369_360, 6_145, 369_665, 1_874_806]),
+        ({"z_dim": 20}, [399_974, 750_192, 369_360, 11_265, 369_665, 1_900_456]),
+        (DEEP, [1_160_204, 1_528_944, 369_360, 3_297, 26_273, 3_088_078]),
+        (DEEP | {"batchnorm": True}, [1_164_300, 1_533_040, 369_360, 3_553, 26_529, 3_096_782]),
+    ],
+)
+def test_parts_have_the_published_numbers_of_parameters(settings, sizes):
+    net = DRANet(720, **settings)
+    assert list(net.sizes().values()) == sizes
+    assert numbers(net.trainable_variables) == sizes[-1]
+    assert numbers(w for w in net.non_trainable_variables if w.path.split("/")[-1].startswith("moving")) == (
+        8_704 if settings.get("batchnorm") else 0
+    )
+
+
+@pytest.mark.parametrize(("settings", "size"), [({"z_dim": 10}, 380_438), (DEEP, 1_160_198)])
+def test_library_size_without_bottleneck_takes_fewer_parameters(settings, size):
+    assert DRANet(720, **settings, library_bottleneck=False).sizes()["encoder"] == size
+
+
+def test_rates_of_a_cell_sum_to_its_library_size_and_fakes_are_shares():
+    net, z, library = (
+        compiled("corrected"),
+        tf.random.normal((5, 3), seed=1),
+        tf.constant([[-2.0], [0.0], [1], [3], [7]]),
+    )
+    rate = tf.exp(net.decode(z, library)["log_mean"])
+    np.testing.assert_allclose(tf.reduce_sum(rate, axis=1, keepdims=True), tf.exp(library), rtol=1e-5)
+    fake = net.reconstruct(z).numpy()
+    assert ((fake > 0) & (fake < 1)).all()
+    # the released ε of each of the 20 rates is all that its sum is off by
+    released = tf.exp(compiled().decode(z, library)["log_mean"])
+    np.testing.assert_allclose(tf.reduce_sum(released, axis=1, keepdims=True), tf.exp(library), rtol=1e-5, atol=2e-7)
+
+
+def test_loss_is_made_of_the_likelihood_and_both_divergences(monkeypatch):
+    net = compiled(kl_weight=0.5, keep=1.0)
+    monkeypatch.setattr("scgen_lib.layers.normal", lambda shape, seeds: tf.zeros(shape))
+    data = batch()
+    logs, q = net(data), net.encode(data["x"])
+    m, v, l_m, l_v = q["z_mean"], tf.exp(q["z_log_var"]), q["l_mean"], tf.exp(q["l_log_var"])
+    kl_z = 0.5 * tf.reduce_sum(-tf.math.log(v) + v + m**2 - 1, axis=1)
+    kl_l = 0.5 * (-tf.math.log(l_v) + l_v / 0.3 + (l_m - 1.5) ** 2 / 0.3 + math.log(0.3) - 1)
+    np.testing.assert_allclose(logs["kl_z"], tf.reduce_mean(kl_z), rtol=1e-5)
+    np.testing.assert_allclose(logs["kl_l"], tf.reduce_mean(kl_l), rtol=1e-5)
+    np.testing.assert_allclose(logs["loss"], logs["nll"] + logs["kl_l"] + 0.5 * logs["kl_z"], rtol=1e-6)
+    # the released formula, with its ε in every logarithm
+    x, p = data["x"], net.decode(m, l_m)
+    eps, mu, theta, pi = 1e-8, tf.exp(l_m) * tf.nn.softmax(net.proportion(net.decoder(m))), p["theta"], p["logit"]
+    log_theta_mu = tf.math.log(theta + mu + eps)
+    zero_case = tf.nn.softplus(-pi + theta * tf.math.log(theta + eps) - theta * log_theta_mu) - tf.nn.softplus(-pi)
+    other = -tf.nn.softplus(-pi) - pi + theta * tf.math.log(theta + eps) - theta * log_theta_mu
+    other += x * tf.math.log(mu + eps) - x * log_theta_mu + tf.math.lgamma(x + theta) - tf.math.lgamma(theta)
+    expected = -tf.reduce_mean(tf.reduce_sum(tf.where(x < 1e-8, zero_case, other), axis=1))
+    # float32 lnΓ of the library on one side, a series on the other
+    np.testing.assert_allclose(logs["nll"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["faithful", "corrected"])
+def test_every_step_changes_its_own_networks_only(variant):
+    net, data = compiled(variant), batch()
+    likelihood = {"encoder", "z", "library", "decoder", "zinb", "dispersion"}
+    assert changed(net, net.autoencoder_step, data)[0] == likelihood
+    assert changed(net, net.d1_step, data)[0] == {"d1"}
+    assert changed(net, net.d2_step, data)[0] == {"d2"}
+    game = {"encoder", "z"} | ({"decoder", "reconstruction"} if variant == "corrected" else set())
+    assert changed(net, net.encoder_step, data)[0] == game
+
+
+def test_a_weight_of_zero_takes_the_game_out_of_the_encoder():
+    net = compiled("corrected", lam=0.0)
+    assert changed(net, net.encoder_step, batch())[0] == set()
+
+
+def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_of_the_loss():
+    steps = []
+    for lam in (1.0, 0.1):
+        net = compiled("corrected", lam=lam)
+        before = net.z_mean.kernel.numpy().copy()
+        net.encoder_step(batch())
+        steps.append(net.z_mean.kernel.numpy() - before)
+    # float32 weights of order 0.5, steps of 1e-4 and 1e-5
+    np.testing.assert_allclose(steps[1], 0.1 * steps[0], atol=2e-7)
+
+
+@pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
+def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns):
+    net, data = compiled("corrected", g_iter=g_iter, generator=[4], discriminator=[4]), batch(n=4)
+    step = tf.function(net.batch_step)
+    for _ in range(2):
+        encoder, sequence = int(net.encoder_optimizer.iterations), []
+        for _ in range(23):
+            before = int(net.d1_optimizer.iterations)
+            step(data)
+            sequence.append(int(net.d1_optimizer.iterations) - before)
+        assert sequence == [int(it % (g_iter + 1) == 0) for it in range(23)]
+        assert sum(sequence) == turns
+        assert int(net.encoder_optimizer.iterations) - encoder == 23 - turns
+    assert int(net.d2_optimizer.iterations) == int(net.optimizer.iterations) == 46
+
+
+def test_logs_of_a_turn_average_to_its_own_mean_over_an_epoch():
+    net, data = compiled(iterations=5), batch()
+    logs = [net.batch_step(data) for _ in range(5)]
+    # D1 has two of five turns
+    assert [float(log["d1"]) != 0 for log in logs] == [True, False, False, True, False]
+    np.testing.assert_allclose(logs[0]["d1"], -2.5 * math.log(logs[0]["d1_exp"]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logs[1]["encoder"], -5 / 3 * math.log(logs[1]["encoder_exp"]), rtol=1e-4)
+
+
+def test_windows_are_consecutive_training_cells_and_never_hold_the_last(adata, monkeypatch):
+    seen = {}
+
+    def watch(net, arrays, **options):
+        seen.update(options)
+        return {}
+
+    monkeypatch.setattr(training, "fit", watch)
+    model().fit(adata, batch_size=16)
+    rows = legacy_split(120)[0]
+    np.testing.assert_array_equal(seen["rows"], rows)
+    place = {row: i for i, row in enumerate(rows)}
+    starts = []
+    for epoch in range(100):
+        drawn = seen["order"](np.random.default_rng(epoch), rows, 16).reshape(-1, 16)
+        # all cells count for the number of iterations, 120 // 16
+        assert len(drawn) == 7
+        at = np.vectorize(place.get)(drawn)
+        assert (np.diff(at, axis=1) == 1).all()
+        starts += at[:, 0].tolist()
+    assert (min(starts), max(starts)) == (0, len(rows) - 16 - 1)
+
+
+def test_frozen_batch_normalisation_is_a_constant_factor_and_has_no_dropout():
+    net = compiled(batchnorm=True, keep=0.5)
+    x = batch()["x"]
+    hidden = tf.nn.leaky_relu(net.encoder.layers[0](x), 0.2) / math.sqrt(1.001)
+    np.testing.assert_allclose(net._run(net.encoder, x, training=True), hidden, rtol=1e-5, atol=1e-6)
+    for _ in range(3):
+        net.batch_step(batch())
+    for weight in net.non_trainable_variables:
+        if "moving" in weight.path:
+            assert (weight.numpy() == float("variance" in weight.path)).all()
+
+
+def test_corrected_batch_normalisation_follows_the_data():
+    net = compiled("corrected", batchnorm=True)
+    net.batch_step(batch())
+    assert any("moving_mean" in w.path and (w.numpy() != 0).any() for w in net.encoder.non_trainable_variables)
+
+
+def test_zero_logits_cost_ln_2_in_the_genuine_game():
+    net = compiled("corrected")
+    for discriminator in (net.d1, net.d2):
+        discriminator.layers[-1].kernel.assign(tf.zeros_like(discriminator.layers[-1].kernel))
+    data = batch()
+    assert [float(net.d1_step(data)["d1"]), float(net.d2_step(data)["d2"])] == pytest.approx([math.log(2)] * 2)
+    for discriminator in (net.d1, net.d2):
+        for weight in discriminator.layers[-1].trainable_variables:
+            weight.assign(tf.zeros_like(weight))
+    logs = net.encoder_step(data)
+    assert [float(logs["encoder"]), float(logs["generator"])] == pytest.approx([math.log(2)] * 2)
+
+
+def test_guards_bound_the_variances_and_the_library_size():
+    for sign in (-1.0, 1.0):
+        net, data = compiled(), batch()
+        for head in (net.z_log_var, net.l_log_var, net.l_mean):
+            head.bias.assign(tf.fill(head.bias.shape, sign * 1e4))
+        q = net.encode(data["x"])
+        v = tf.exp(q["z_log_var"])
+        assert float(tf.reduce_min(v)) >= math.exp(-10) * (1 - 1e-6)
+        assert float(tf.reduce_max(v)) <= math.exp(10) * (1 + 1e-6)
+        logs = net.autoencoder_step(data)
+        assert all(math.isfinite(v) for v in logs.values())
+        assert [float(logs[k]) for k in ("clipped_v", "clipped_l_v", "clipped_l")] == [1.0, 1.0, 1.0]
+        assert all(np.isfinite(w).all() for weights in values(net).values() for w in weights)
+
+
+@pytest.mark.parametrize("variant", ["faithful", "corrected"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"adversarial": "bhattacharyya"},
+        {"adversarial": "bhattacharyya_abs", "sampler": "uniform"},
+        {"adversarial": "bce", "batchnorm": True},
+        {"adversarial": "bce", "dual": False, "likelihood_input": "transformed"},
+        {"adversarial": "none", "generator": [8, 6], "likelihood_input": "counts", "kl_weight": 1.0},
+        {"actv": "lin", "keep": 1.0, "leak": 0.0, "discriminator": [8, 6]},
+    ],
+)
+def test_two_epochs_of_every_variant_are_finite(variant, settings):
+    net = compiled(variant, iterations=4, **settings)
+    for seed in range(8):
+        logs = net.batch_step(batch(seed=seed))
+        assert set(logs) == set(net.logs_by)
+        assert all(math.isfinite(v) for v in logs.values())
+
+
+def test_tanh_brings_real_and_fake_to_the_same_range():
+    net, x = compiled("corrected", actv="tanh"), batch()["x"]
+    assert float(tf.reduce_min(net.real(x))) == -1.0
+    assert float(tf.reduce_max(net.real(x))) == 1.0
+    assert float(tf.reduce_min(net.reconstruct(tf.random.normal((50, 3), seed=0)))) < 0
+
+
+def test_released_game_leaves_the_second_head_where_it_started(faithful, corrected):
+    moved = faithful.moved()
+    assert moved.pop("reconstruction") == 0
+    assert min(moved.values()) > 0
+    assert min(corrected.moved().values()) > 0
+
+
+def test_history_has_a_value_per_epoch_of_all_that_is_logged(faithful, corrected):
+    names = {"loss", "nll", "kl_l", "kl_z", "v", "l_sd", "z_abs", "clipped_v", "clipped_l_v", "clipped_l"}
+    names |= {f"{player}{suffix}" for player in ("d1", "encoder", "d2") for suffix in ("", "_mixed", "_min")}
+    assert set(faithful.history) == names
+    assert set(corrected.history) == names | {"generator"}
+    for fitted, epochs in ((faithful, 3), (corrected, 2)):
+        assert {len(v) for v in fitted.history.values()} == {epochs}
+        for player in ("d1", "encoder", "d2"):
+            least, mean = (np.array(fitted.history[player + suffix]) for suffix in ("_min", ""))
+            assert (least <= mean + FLOAT32).all()
+        assert fitted.history["loss"][-1] < fitted.history["loss"][0]
+
+
+def test_codes_are_samples_or_means_and_the_same_in_every_call(adata, faithful, corrected):
+    mean, sample = (faithful.embed(adata, latent) for latent in ("mean", "sample"))
+    assert mean.shape == sample.shape == (120, 3)
+    np.testing.assert_array_equal(faithful.embed(adata), sample)
+    np.testing.assert_array_equal(faithful.embed(adata), sample)
+    q = faithful.posterior(adata)
+    np.testing.assert_array_equal(mean, q["z_mean"])
+    deviation = (sample - mean) / np.sqrt(q["z_variance"])
+    # 360 draws of N(0, 1): five standard errors
+    assert abs(deviation.mean()) < 5 / math.sqrt(360)
+    assert deviation.std() == pytest.approx(1, abs=5 / math.sqrt(720))
+    np.testing.assert_array_equal(corrected.embed(adata), corrected.posterior(adata)["z_mean"])
+    with pytest.raises(ParameterError, match="one of sample, mean"):
+        faithful.embed(adata, "median")
+
+
+def test_discriminators_judge_every_cell(adata, corrected):
+    logits = corrected.logits(adata)
+    assert set(logits) == {"d1_prior", "d1_code", "d2_data", "d2_reconstruction"}
+    assert all(v.shape == (120,) and np.isfinite(v).all() for v in logits.values())
+    again = corrected.net.d2(corrected.transform(adata)).numpy()[:, 0]
+    # single operations against a traced function
+    np.testing.assert_allclose(logits["d2_data"], again, rtol=1e-4, atol=1e-6)
+
+
+def test_sparse_counts_resume_and_seed_give_the_same_numbers(adata, faithful, tmp_path):
+    sparse = adata.copy()
+    sparse.layers["counts"] = sp.csr_matrix(adata.layers["counts"])
+    path = tmp_path / "state"
+    model().fit(sparse, epochs=2, batch_size=16, checkpoint=path)
+    resumed = model().fit(sparse, epochs=3, batch_size=16, checkpoint=path)
+    assert resumed.history == faithful.history
+    np.testing.assert_array_equal(resumed.embed(sparse), faithful.embed(adata))
+
+
+def test_saved_model_is_the_same_model(adata, faithful, tmp_path):
+    path = tmp_path / "dr_a.keras"
+    faithful.save(path)
+    loaded = DRA.load(path)
+    np.testing.assert_array_equal(loaded.embed(adata), faithful.embed(adata))
+    assert loaded.config == faithful.config
+    assert loaded.history == faithful.history
+    assert loaded.moved() == faithful.moved()
+
+
+def test_a_model_of_another_paper_is_refused(tmp_path):
+    path = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    with pytest.raises(CheckpointError, match="expected a model saved by DRA"):
+        DRA.load(path)
+
+
+def test_seed_decides_the_start():
+    first, same, other = (DRANet(20, **SMALL, seed=seed).get_weights() for seed in (3, 3, 4))
+    assert all((a == b).all() for a, b in zip(first, same, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_annotate_writes_the_slots_of_the_project(adata, faithful, tmp_path):
+    annotated = faithful.annotate(adata.copy())
+    annotated.write_h5ad(tmp_path / "out.h5ad")
+    stored = anndata.read_h5ad(tmp_path / "out.h5ad")
+    np.testing.assert_array_equal(stored.obsm["X_dr_a"], faithful.embed(adata))
+    assert stored.uns["dr_a"]["adversarial"] == "bhattacharyya"
+    np.testing.assert_allclose(stored.uns["dr_a"]["history"]["loss"], faithful.history["loss"])
+
+
+def test_faithful_divides_by_the_maximum_of_all_cells_and_corrected_by_that_of_training(adata):
+    test = legacy_split(120)[1][0]
+    bright = adata.copy()
+    bright.layers["counts"][test, 3] = 1e4
+    models = {}
+    for variant in ("faithful", "corrected"):
+        models[variant] = model(variant)
+        # one window and no game: only the scale matters here
+        models[variant] = model(variant, adversarial="none").fit(bright, epochs=0, batch_size=16)
+    x = {variant: fitted.transform(bright) for variant, fitted in models.items()}
+    assert x["faithful"].max() == x["corrected"].max() == 1
+    assert x["faithful"][legacy_split(120)[0]].max() < 1
+    assert x["corrected"][legacy_split(120)[0]].max() == 1
+
+
+@pytest.mark.parametrize("settings", [{"lam": 10.0}, {"g_iter": 5}])
+def test_settings_without_effect_in_the_release_are_named(settings):
+    with pytest.warns(UserWarning, match="lam and g_iter"):
+        model(**settings)
+    assert model("corrected", **settings).settings | settings == model("corrected", **settings).settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"variant": "both"}, "one of corrected, faithful"),
+        ({"adversarial": "wgan"}, "one of bhattacharyya, bhattacharyya_abs, bce, none"),
+        ({"sampler": "mix_gauss"}, "one of normal, uniform"),
+        ({"trans": "log"}, "one of sparse, dense"),
+        ({"actv": "relu"}, "one of sig, lin, tanh"),
+        ({"actv": "tanh", "variant": "faithful"}, "choose variant 'corrected'"),
+        ({"batchnorm": 1}, "batchnorm must be bool"),
+        ({"keep": 0.0}, r"keep must be float, in \(0, 1\]"),
+        ({"beta1": 1.0}, "beta1"),
+        ({"clipnorm": 0.0}, "clipnorm"),
+        ({"z_dim": 0}, "z_dim"),
+        ({"generator": ()}, "one width or more for generator"),
+        ({"discriminator": [0]}, "discriminator"),
+    ],
+)
+def test_illegal_settings_are_refused_by_name(settings, message):
+    with pytest.raises(ParameterError, match=message):
+        DRA(**settings)
+
+
+def test_the_word_false_of_a_command_line_is_not_taken_for_true():
+    assert DRA(batchnorm="False").settings["batchnorm"] is False
+
+
+@pytest.mark.parametrize("batch_size", [1, 96])
+def test_a_batch_that_is_no_window_of_the_training_cells_is_refused(adata, batch_size):
+    with pytest.raises(ParameterError, match="expected batch_size from 2 to 95"):
+        model().fit(adata, batch_size=batch_size)
+
+
+def test_training_cells_without_counts_are_refused(adata):
+    empty = adata.copy()
+    empty.layers["counts"][legacy_split(120)[0][:2]] = 0
+    with pytest.raises(DataError, match="got none in 2 of 96"):
+        model().fit(empty, batch_size=16)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(adata):
+    with pytest.raises(ParameterError, match=r"expected finite losses, got .* in epoch \d"):
+        model(learning_rate=1e30, adversarial="none").fit(adata, epochs=3, batch_size=16)
+
+
+def test_use_before_fit_and_other_genes_are_refused(adata, faithful):
+    with pytest.raises(ParameterError, match="call fit"):
+        DRA().embed(adata)
+    with pytest.raises(DataError, match="of the training in their order"):
+        faithful.embed(adata[:, ::-1].copy())
