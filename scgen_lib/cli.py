@@ -27,7 +27,7 @@ def _fetch(options: argparse.Namespace) -> None:
 def _datasets(options: argparse.Namespace) -> None:
     from scgen_lib import data
 
-    print(data.datasets().to_string(index=False))
+    print(data.datasets().to_string(index=False, na_rep="?"))
 
 
 def _pages(options: argparse.Namespace) -> None:

@@ -184,7 +184,7 @@ def datasets() -> str:
     """Return the table of the public data sets in Markdown."""
     from scgen_lib import data
 
-    table = data.datasets()
+    table = data.datasets().astype(object).fillna("?")
     return _markdown(
         list(table.columns), [[_plain(str(cell)) for cell in row] for row in table.itertuples(index=False)]
     )

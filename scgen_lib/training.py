@@ -48,9 +48,12 @@ class WindowModel(keras.Model):
     ----------
     logs_by
         What `batch_step` returns, and how an epoch sums it up: "mean" (weighted by rows) or "max".
+    jit
+        Whether XLA compiles the windows. XLA's convolutions on a CPU are many times slower than TensorFlow's own.
     """
 
     logs_by: dict[str, str] = {"loss": "mean"}  # noqa: RUF012
+    jit: bool = True
 
     def batch_loss(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Scalar loss of one mini-batch, regularisation left out."""
@@ -120,7 +123,7 @@ class WindowModel(keras.Model):
                 return {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
             return rows
 
-        @tf.function(jit_compile=True, autograph=False)
+        @tf.function(jit_compile=self.jit, autograph=False)
         def walk(window: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
             def body(i: tf.Tensor, totals: dict[str, tf.Tensor]) -> tuple:
                 logs = step(batch({name: values[i] for name, values in window.items()}))

@@ -106,6 +106,19 @@ def test_the_length_of_a_window_changes_nothing(arrays, monkeypatch):
     assert_same(whole, parts)
 
 
+def test_a_window_without_xla_changes_nothing_but_rounding(arrays):
+    class Plain(Net):
+        jit = False
+
+    # XLA's random numbers are others
+    model = Plain(dropout=0.0)
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    with_xla, without = run(arrays, model=compiled(dropout=0.0))[0], run(arrays, model=model)[0]
+    for left, right in zip(weights(with_xla), weights(without), strict=True):
+        # XLA fuses sums in another order; float32 rounding over some thirty updates
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
 def test_streamed_batches_train_like_resident_ones(arrays, monkeypatch, kind):
     resident, history = run(arrays, validation_rows=np.arange(5))
