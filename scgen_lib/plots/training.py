@@ -94,8 +94,8 @@ def adversarial_curves(histories: Mapping[str, History]) -> Figure:
     -------
     Figure
         Five panels: reconstruction; adversarial loss of the encoder; losses and accuracies of D on draws of the prior
-        (solid) and on codes (dashed); range of D(E(x)) as a band, with the share of cells at 0 dotted, and at 1 or above
-        dash-dotted.
+        (solid) and on codes (dashed); range of D(E(x)) as a band, with the shares of cells at 0 (dotted) and at 1 or
+        above (dash-dotted).
     """
     fig, panels = plt.subplots(5, 1, figsize=(WIDTH, 9), sharex=True, layout="constrained")
     reconstruction, adversarial, losses, accuracy, scores = panels
@@ -115,6 +115,7 @@ def adversarial_curves(histories: Mapping[str, History]) -> Figure:
     accuracy.set(ylabel="accuracy of D\nprior –, codes - -", ylim=(-0.05, 1.05))
     accuracy.axhline(0.5, color="black", lw=0.8)
     scores.set(ylabel="D(E(x)), all cells\n= 0 ···, ≥ 1 –·", xlabel="epoch")
+    scores.xaxis.get_major_locator().set_params(integer=True)
     fig.legend(*reconstruction.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
