@@ -11,7 +11,15 @@ import tensorflow as tf
 from scipy.special import gammaln
 
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.preprocess import LogNormaliser, Standardiser, mean_log_factorial, size_factors
+from scgen_lib.preprocess import (
+    LogNormaliser,
+    Standardiser,
+    UnitScaler,
+    highest_variance,
+    legacy_split,
+    mean_log_factorial,
+    size_factors,
+)
 
 
 @pytest.fixture
@@ -163,3 +171,63 @@ def test_chosen_genes_survive_json(counts):
     normaliser = LogNormaliser(n_hvg=12).fit(counts)
     copy = LogNormaliser(**json.loads(json.dumps(normaliser.get_config())))
     np.testing.assert_array_equal(copy(counts), normaliser(counts))
+
+
+def test_legacy_split_is_that_of_the_released_code():
+    train, test = legacy_split(3005)
+    assert (len(train), len(test)) == (2404, 601)
+    assert train[:5].tolist() == [1827, 361, 1852, 2231, 1654]
+    assert test[:5].tolist() == [673, 1201, 2690, 424, 325]
+    assert sorted([*train, *test]) == list(range(3005))
+    # cells per group of the published label file, which is sorted by group
+    group = np.repeat(np.arange(9), [290, 390, 948, 820, 98, 175, 198, 26, 60])
+    assert np.bincount(group[test]).tolist() == [49, 72, 206, 165, 15, 36, 45, 2, 11]
+
+
+@pytest.mark.parametrize(("n", "train"), [(44_808, 35_846), (68_579, 54_863), (73_233, 58_586), (156_049, 124_839)])
+def test_legacy_split_takes_four_fifths_rounded_down(n, train):
+    assert len(legacy_split(n)[0]) == train
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("method", ["sparse", "dense"])
+def test_unit_scaler_fills_the_unit_interval(counts, kind, method):
+    scaler = UnitScaler(method).fit(kind(counts))
+    x = scaler(kind(counts))
+    assert sp.issparse(x) == (kind is sp.csr_matrix and method == "sparse")
+    x = x.toarray() if sp.issparse(x) else x
+    assert x.dtype == np.float32
+    if method == "sparse":
+        np.testing.assert_allclose(x, np.log2(counts + 1) / np.log2(counts.max() + 1), rtol=1e-6)
+        assert x.max() == 1
+    else:
+        varying = np.arange(30) != 7
+        assert (x[:, varying].max(0) == 1).all()
+        assert (x.min(0) == 0).all()
+        assert (x[:, 7] == 0).all()
+
+
+def test_unit_scaler_clips_new_cells_only_where_told(counts):
+    for method in ("sparse", "dense"):
+        assert UnitScaler(method).fit(counts)(counts * 2).max() > 1
+        assert UnitScaler(method, clip=True).fit(counts)(counts * 2).max() == 1
+    np.testing.assert_allclose(UnitScaler(unit=False, clip=True).fit(counts)(counts), np.log2(counts + 1), rtol=1e-6)
+
+
+def test_unit_scaler_survives_its_file(counts):
+    for method in ("sparse", "dense"):
+        scaler = UnitScaler(method, clip=True).fit(counts)
+        again = UnitScaler.from_config(json.loads(json.dumps(scaler.get_config())))
+        np.testing.assert_array_equal(again(counts), scaler(counts))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
+def test_genes_of_highest_variance_stand_in_the_order_of_the_file(counts, kind):
+    for on, values in (("log", np.log2(counts + 1)), ("counts", counts)):
+        best = highest_variance(kind(counts), 10, on)
+        assert (np.diff(best) > 0).all()
+        assert set(best) == set(np.argsort(values.var(axis=0))[-10:])
+    with pytest.raises(ParameterError, match="expected 1 to 30 genes, got 31"):
+        highest_variance(counts, 31)
+    with pytest.raises(ParameterError, match="'log' or 'counts'"):
+        highest_variance(counts, 3, "raw")
