@@ -92,7 +92,8 @@ def test_a_tie_goes_to_the_smallest_batch(direction):
     assert found.best == {"max": 24, "min": 16}[direction]
 
 
-def test_a_trial_that_fails_is_reported_and_never_wins():
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_trial_that_fails_is_reported_and_never_wins(capfd):
     def score(batch_size, seed):
         if batch_size == 128:
             raise InputError("expected 128 cells, got 124: lower the batch size")
@@ -107,6 +108,7 @@ def test_a_trial_that_fails_is_reported_and_never_wins():
     assert errors[120] == "ArithmeticError: acc is nan"
     assert errors.notna().sum() == 2
     assert found.curve.index.max() == 112
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_search_without_any_success_says_why():
