@@ -44,7 +44,9 @@ def embedding_panels(
         ax.set(title=method if np.isnan(score) else f"{method}\nsilhouette {score:.2f}", xticks=[], yticks=[])
         ax.set(xlabel=f"{axes_name}1", ylabel=f"{axes_name}2")
     handles, labels = panels[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=3)
+    # three columns of long names are wider than the panels
+    columns = 3 if max(map(len, labels)) <= 18 else 2
+    fig.legend(handles, labels, loc="outside lower center", ncols=columns, markerscale=3)
     return fig
 
 
