@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -157,7 +158,7 @@ def marker_violins(
         layout="constrained",
     )
     for column, (name, x) in zip(panels.T, matrices.items(), strict=True):
-        column[0].set_title(name)
+        column[0].set_title(textwrap.fill(name, 12))
         for ax, values in zip(column, np.asarray(x, dtype=float).T, strict=True):
             sns.violinplot(
                 x=codes, y=values, hue=codes, ax=ax, palette=palette(len(names)), density_norm="width", cut=0,
