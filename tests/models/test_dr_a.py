@@ -438,9 +438,16 @@ def test_training_cells_without_counts_are_refused(adata):
         model().fit(empty, batch_size=16)
 
 
-def test_a_loss_that_is_not_finite_ends_the_training(adata):
-    with pytest.raises(ParameterError, match=r"expected finite losses, got .* in epoch \d"):
-        model(learning_rate=1e30, adversarial="none").fit(adata, epochs=3, batch_size=16)
+def test_a_loss_that_is_not_finite_ends_the_training(adata, monkeypatch):
+    watchers = []
+    monkeypatch.setattr(training, "fit", lambda *_, callbacks, **options: watchers.extend(callbacks) or {})
+    model().fit(adata, batch_size=16)
+    (watcher,) = watchers
+    watcher.on_epoch_begin(4)
+    watcher.on_train_batch_end(0, {"loss": 3.0, "d2": -2.0})
+    for value in (math.nan, -math.inf):
+        with pytest.raises(ParameterError, match=r"expected finite losses, got d2 = .* in epoch 5: lower"):
+            watcher.on_train_batch_end(0, {"loss": 3.0, "d2": tf.constant(value)})
 
 
 def test_use_before_fit_and_other_genes_are_refused(adata, faithful):
