@@ -159,7 +159,6 @@ class ScGANNet(training.WindowModel):
         self.features = [dense(w, u, of_critic, relu=True) for w, u in pairwise(widths)]
         self.score = layers.ClassScore(widths[-1], self.n_classes, critic_cond, seed=int(next(of_critic)))
         self.noise = keras.random.SeedGenerator(int(next(of_noise)))
-        self.build()
 
     @property
     def generator_weights(self) -> list[keras.Variable]:
@@ -199,6 +198,8 @@ class ScGANNet(training.WindowModel):
         )
         self.critic_optimizer = adam()
         super().compile(optimizer=adam())
+        # Nobody calls the model as a whole, by which Keras would know that its weights are there to be saved.
+        self.build()
 
     def build_optimizers(self) -> None:
         """Make the slots of both."""
@@ -407,7 +408,8 @@ class ScGAN(FittedModel):
     every critic update. It does not have these: prior shares that are sorted by size instead of following their
     classes, cells without names of genes and classes, scGAN's broken generation, unseeded training, checkpoints that do
     not continue exactly; and it updates the generator after the critic, which the release leaves to chance.
-    ``corrected`` has none of them. In both, initial weights of rectified layers have a standard deviation 0.3 % smaller.
+    ``corrected`` has none of them. In both, the initial weights of rectified layers have a standard deviation that is
+    0.3 % smaller.
 
     The library size of generated cells is constant by construction. `simulate` turns them into counts on request, by
     library sizes of training cells.
