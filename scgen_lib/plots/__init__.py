@@ -17,6 +17,7 @@ from scgen_lib.plots.denoising import (
 from scgen_lib.plots.diagram import diagram
 from scgen_lib.plots.embedding import cluster_table, embedding_panels, score_panels, silhouette_bars
 from scgen_lib.plots.simulation import (
+    augmentation_curve,
     cell_images,
     cell_violins,
     confusions,
@@ -31,6 +32,7 @@ from scgen_lib.plots.simulation import (
 from scgen_lib.plots.training import (
     adversarial_curves,
     divergence,
+    gan_curves,
     history_panels,
     logit_histograms,
     loss_curves,
@@ -41,6 +43,7 @@ from scgen_lib.plots.trajectory import pseudotime_strips
 
 __all__ = [
     "adversarial_curves",
+    "augmentation_curve",
     "calibration",
     "cell_images",
     "cell_violins",
@@ -53,6 +56,7 @@ __all__ = [
     "divergence",
     "dropped_density",
     "embedding_panels",
+    "gan_curves",
     "gene_agreement",
     "history_panels",
     "logit_histograms",

@@ -10,7 +10,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scgen_lib.plots.base import GREY, MARKERS, RUN, WIDTH, History, axes, broken_line, coded, grid, palette
+from scgen_lib.plots.base import (
+    GREY,
+    MARKERS,
+    RUN,
+    WIDTH,
+    History,
+    axes,
+    broken_line,
+    coded,
+    grid,
+    legend_below,
+    palette,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -311,7 +323,7 @@ def confusions(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def score_bars(table: pd.DataFrame, words: str, best: float, ax: Axes | None = None) -> Axes:
+def score_bars(table: pd.DataFrame, words: str, best: float, ax: Axes | None = None, form: str = ".2f") -> Axes:
     """Draw one score of several methods, with the controls set apart by colour (figure F10).
 
     Parameters
@@ -324,18 +336,62 @@ def score_bars(table: pd.DataFrame, words: str, best: float, ax: Axes | None = N
         The best value, drawn as a line.
     ax
         Axes to draw on.
+    form
+        Format of the numbers on the bars.
 
     Returns
     -------
     Axes
-        A bar a method with its sd as a line.
+        A bar a method with its sd as a line; its number stands on it, or beside it where the bar is short.
     """
     ax = ax or axes(0.36 * len(table) + 1)
     y = np.arange(len(table))[::-1]
     colours = np.where(table["control"], GREY, RUN)
     ax.barh(y, table["mean"], xerr=table["sd"].fillna(0), color=colours, height=0.65)
+    wide = table["mean"].abs().max()
     for place, value in zip(y, table["mean"], strict=True):
-        ax.text(0, place, f" {value:.2f}", va="center", color="white", fontsize=9)
+        short = value < 0.2 * wide
+        ax.text(max(value, 0) if short else 0, place, f" {value:{form}}", va="center", fontsize=9,
+                color="black" if short else "white")  # fmt: skip
     ax.axvline(best, color="black", ls=":", lw=1)
     ax.set(yticks=y, yticklabels=table["method"], xlabel=words)
+    return ax
+
+
+def augmentation_curve(table: pd.DataFrame, words: str, full: tuple[float, float] | None = None) -> Axes:
+    """Draw how well a rare class is found by its share of cells, with and without help (scGAN, augmentation).
+
+    Parameters
+    ----------
+    table
+        Columns share (of the class's training cells that are left, 0 to 1), way (of helping), mean and sd (NaN: not
+        known).
+    words
+        Name of the score.
+    full
+        Mean and sd of the score with all cells of the class, drawn as a line and a band.
+
+    Returns
+    -------
+    Axes
+        A line a way over a logarithmic axis of the share in percent.
+    """
+    ax = axes(3.4)
+    ways = list(dict.fromkeys(table["way"]))
+    shares = sorted(table["share"].unique())
+    if full is not None:
+        ax.axhline(full[0], color=GREY, lw=1.5, label="all cells")
+        spread = np.nan_to_num(full[1])
+        ax.axhspan(full[0] - spread, full[0] + spread, color=GREY, alpha=0.25, lw=0)
+    for k, (way, colour) in enumerate(zip(ways, palette(len(ways)), strict=True)):
+        own = table[table["way"] == way].sort_values("share")
+        # side by side, so that spreads of the same share can be told apart
+        x = 100 * own["share"] * 1.04 ** (k - (len(ways) - 1) / 2)
+        ax.errorbar(x, own["mean"], yerr=own["sd"].fillna(0), color=colour, marker=MARKERS[k % len(MARKERS)], ms=5,
+                    capsize=2, label=way)  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="training cells of the class that are left (%)", ylabel=words)
+    legend_below(ax)
     return ax

@@ -193,6 +193,47 @@ def history_panels(histories: Mapping[str, History], quantities: Mapping[str, st
     return fig
 
 
+def gan_curves(histories: Mapping[str, History]) -> Figure:
+    """Draw the course of a Wasserstein GAN with gradient penalty over outer steps (scGAN, training).
+
+    Parameters
+    ----------
+    histories
+        For each training "step" and, of the steps before it, the means "critic" (loss), "generator" (loss), "penalty"
+        (mean of (s - 1)², without its weight), "slope" (mean of s) and "learning_rate", as `models.scgan.ScGAN` keeps
+        them.
+
+    Returns
+    -------
+    Figure
+        A panel a quantity; penalty, slope and rate on logarithmic axes.
+    """
+    quantities = {
+        "critic": "loss of\nthe critic",
+        "generator": "loss of the\ngenerator",
+        "penalty": "penalty\n(s − 1)²",
+        "slope": "slope s\n(1 is asked for)",
+        "learning_rate": "step size of\nboth",
+    }
+    fig, panels = plt.subplots(len(quantities), 1, figsize=(WIDTH, 7.2), sharex=True, layout="constrained")
+    for ax, (key, words) in zip(panels, quantities.items(), strict=True):
+        for (name, history), colour, dashes in zip(
+            histories.items(), palette(len(histories)), _cycle(len(histories)), strict=True
+        ):
+            ax.plot(history["step"], history[key], color=colour, ls=dashes, lw=1.2, label=name)
+        ax.set(ylabel=words, yscale="log" if key in ("penalty", "slope", "learning_rate") else "linear")
+    panels[3].axhline(1, color="black", lw=0.8)
+    panels[-1].set_xlabel("outer step")
+    fig.align_ylabels(panels)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _cycle(n: int) -> list[str]:
+    """Return n dashes, so that curves that lie on each other are all seen."""
+    return [("-", "--", "-.", ":")[k % 4] for k in range(n)]
+
+
 def weights_moved(moved: Mapping[str, Mapping[str, float]], ax: Axes | None = None) -> Axes:
     """Draw how far training has moved the weights of each part of a model: a part at 0 was never trained.
 

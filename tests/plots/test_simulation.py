@@ -103,3 +103,25 @@ def test_scores_of_controls_have_their_own_colour(drawn):
     drawn(ax.figure)
     assert [bar.get_width() for bar in ax.patches] == [0.5, 0.9]
     assert len({bar.get_facecolor() for bar in ax.patches}) == 2
+
+
+def test_a_number_that_a_short_bar_cannot_hold_stands_beside_it(drawn):
+    table = pd.DataFrame({"method": ["real", "NB"], "mean": [-0.0004, 0.0134], "sd": np.nan, "control": [True, False]})
+    ax = plots.score_bars(table, "MMD²", best=0, form=".4f")
+    drawn(ax.figure)
+    assert [(text.get_text(), text.get_position()[0], text.get_color()) for text in ax.texts] == [
+        (" -0.0004", 0, "black"),
+        (" 0.0134", 0, "white"),
+    ]
+
+
+def test_augmentation_is_drawn_by_what_is_left_of_the_class(drawn):
+    table = pd.DataFrame(
+        [(0.1, "reduced", 0.2, 0.1), (0.05, "reduced", 0.1, 0.1), (0.1, "augmented", 0.4, np.nan)],
+        columns=["share", "way", "mean", "sd"],
+    )
+    ax = plots.augmentation_curve(table, "F1 of B", full=(0.8, 0.05))
+    assert drawn(ax.figure) == ["all cells", "reduced", "augmented"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["5", "10"]
+    lines = {bars.get_label(): bars.lines[0] for bars in ax.containers}
+    assert lines["reduced"].get_ydata().tolist() == [0.1, 0.2]

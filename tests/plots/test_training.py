@@ -86,3 +86,11 @@ def test_logits_of_all_kinds_share_their_bins(drawn):
     assert sum(bar.get_height() for bar in first.patches) == 5
     assert sum(bar.get_height() for bar in second.patches) == 3
     assert (first.patches[0].get_x(), first.patches[39].get_x() + first.patches[39].get_width()) == (-1, 4)
+
+
+def test_a_gan_is_drawn_over_its_outer_steps(drawn):
+    history = {key: [3.0, 2.0] for key in ("critic", "generator", "penalty", "slope", "learning_rate")}
+    fig = plots.gan_curves({"corrected": history | {"step": [50, 100]}, "faithful": history | {"step": [100, 200]}})
+    assert drawn(fig) == ["corrected", "faithful"]
+    assert [ax.get_yscale() for ax in fig.axes] == ["linear", "linear", "log", "log", "log"]
+    assert [line.get_xdata().tolist() for line in fig.axes[2].lines] == [[50, 100], [100, 200]]
