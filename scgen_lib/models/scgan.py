@@ -198,8 +198,6 @@ class ScGANNet(training.WindowModel):
         )
         self.critic_optimizer = adam()
         super().compile(optimizer=adam())
-        # Nobody calls the model as a whole, by which Keras would know that its weights are there to be saved.
-        self.build()
 
     def build_optimizers(self) -> None:
         """Make the slots of both."""
@@ -603,6 +601,8 @@ class ScGAN(FittedModel):
             checkpoint_every=max(1, checkpoint_every // block),
             progress=progress,
         )
+        # Nobody calls the net as a whole, by which Keras would know that its weights are there to be saved.
+        self.net.build()
         self.history["step"] = [float((i + 1) * block) for i in range(len(self.history["critic"]))]
         return self
 

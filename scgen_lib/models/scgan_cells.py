@@ -13,6 +13,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.neighbors import kneighbors_graph
 from sklearn.preprocessing import normalize
 
 from scgen_lib import data
@@ -60,7 +61,8 @@ def process(
     stratify
         Whether every class has its share in every part.
     n_top_genes
-        Number of genes to keep, those that vary most in the training cells (scanpy, flavour ``seurat``); None: all.
+        Number of genes to keep, those that vary most in the training cells (scanpy, flavour ``seurat``, which also keeps
+        what ties with the last of them); None: all.
     split_seed
         Seed of the clusters and of the split.
     released
@@ -175,7 +177,7 @@ def cluster(counts: Matrix, resolution: float = 0.15, *, seed: int = 0) -> pd.Ca
     resolution
         The higher, the more clusters.
     seed
-        Of components, neighbours and the order in which the nodes move.
+        Of the components and of the order in which the nodes move.
 
     Returns
     -------
@@ -184,9 +186,9 @@ def cluster(counts: Matrix, resolution: float = 0.15, *, seed: int = 0) -> pd.Ca
 
     Notes
     -----
-    The preparation is `scanpy.pp.recipe_zheng17`; the neighbour graph has no weights, the default of the release's
-    `scanpy.tl.louvain`. The communities are found by networkx, in time that grows with the number of edges: seconds for
-    thousands of cells, many minutes for the 68k PBMC.
+    The preparation is `scanpy.pp.recipe_zheng17`; the graph joins a cell and each of its neighbours without a weight,
+    as `scanpy.tl.louvain` does by default. The communities are found by networkx, in time that grows with the number of
+    edges: seconds for thousands of cells, many minutes for the 68k PBMC.
 
     References
     ----------
@@ -203,8 +205,9 @@ def cluster(counts: Matrix, resolution: float = 0.15, *, seed: int = 0) -> pd.Ca
         detected = int((_totals(cells.X.T) > 0).sum())
         sc.pp.recipe_zheng17(cells, n_top_genes=min(1000, detected))
         sc.pp.pca(cells, n_comps=min(50, min(cells.shape) - 1), random_state=seed)
-        sc.pp.neighbors(cells, n_neighbors=15, use_rep="X_pca", random_state=seed)
-    graph = nx.from_scipy_sparse_array(cells.obsp["connectivities"] > 0)
+    # scanpy counts a cell among its 15 neighbours
+    near = kneighbors_graph(cells.obsm["X_pca"], min(14, cells.n_obs - 1))
+    graph = nx.from_scipy_sparse_array(near.maximum(near.T))
     found = nx.community.louvain_communities(graph, weight=None, resolution=resolution, seed=seed)
     found = sorted(found, key=lambda members: (-len(members), min(members)))
     codes = np.empty(cells.n_obs, int)
@@ -240,8 +243,8 @@ def stratified_split(
     ParameterError
         Parts that leave no cell for training.
     """
-    labels = np.asarray(labels)
-    n = len(labels)
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    n = len(codes)
     wanted = {name: _number(size, n) for name, size in (("test", test), ("valid", valid))}
     if sum(wanted.values()) >= n:
         raise ParameterError(
@@ -251,13 +254,14 @@ def stratified_split(
     part, order = np.full(n, "train", "<U5"), np.random.default_rng([seed, n]).permutation(n)
     for name, size in wanted.items():
         free = order[part[order] == "train"]
-        classes, of = np.unique(labels[free], return_inverse=True)
-        quota = np.bincount(of) * size / (n if released else len(free))
+        of = codes[free]
+        # What is left has the right shares, so that no class is asked for more than it has.
+        quota = np.bincount(codes if released else of) * size / (n if released else len(free))
         take = np.floor(quota).astype(int)
         if not released:
             most = np.argsort(take - quota, kind="stable")[: size - take.sum()]
             take[most] += 1
-        for code in range(len(classes)):
+        for code in range(len(take)):
             part[free[of == code][: take[code]]] = name
     return part
 
