@@ -61,8 +61,8 @@ def process(
     stratify
         Whether every class has its share in every part.
     n_top_genes
-        Number of genes to keep, those that vary most in the training cells (scanpy, flavour ``seurat``, which also keeps
-        what ties with the last of them); None: all.
+        Number of genes to keep, those that vary most in the training cells (scanpy, flavour ``seurat``, which keeps
+        what ties with the last of them too); None: all.
     split_seed
         Seed of the clusters and of the split.
     released
