@@ -164,9 +164,13 @@ class Max(keras.metrics.Metric):
         """Take one more scalar; the weight has no meaning here."""
         self.largest.assign(tf.maximum(self.largest, value))
 
+    def reset_state(self) -> None:
+        """Start anew, below every value."""
+        self.largest.assign(-math.inf)
+
     def result(self) -> tf.Tensor:
-        """The largest value so far."""
-        return self.largest
+        """The largest value so far, which a reset leaves as it is."""
+        return tf.identity(self.largest)
 
 
 _REDUCTIONS = {"mean": keras.metrics.Mean, "max": Max}

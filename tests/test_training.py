@@ -90,6 +90,17 @@ def test_logs_are_summed_up_by_mean_or_maximum(arrays):
     assert history["largest"] == [arrays["y"].max()] * 2
 
 
+def test_a_maximum_may_be_negative_and_outlives_the_reset():
+    largest = training.Max()
+    for values in ([-3.0, -2.0, -5.0], [-7.0]):
+        largest.reset_state()
+        for value in values:
+            largest.update_state(tf.constant(value))
+        found = largest.result()
+        largest.reset_state()
+        assert float(found) == max(values)
+
+
 def test_same_seed_same_numbers_and_other_seed_others(arrays):
     first, _ = run(arrays)
     second, _ = run(arrays)
