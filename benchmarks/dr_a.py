@@ -136,8 +136,9 @@ def main() -> None:
         f"| and Adam's traffic | {products + traffic:.2f} | {(products + traffic) * 200 * ITERATIONS / 1e3:.0f} "
         "| | | 100% |",
         "",
-        "The matrix products and Adam's traffic bound it, and not the calls: nothing that makes the same products could "
-        f"be more than {statistics.median(times[slow]) / (products + traffic):.1f} times faster than the first way.",
+        "The matrix products and Adam's traffic bound it, and not the calls: nothing that makes the same products "
+        f"could be more than {statistics.median(times[slow]) / (products + traffic):.1f} times faster than the first "
+        "way.",
     ]
     harness.report(
         "Time per iteration of DR-A (faithful, K = 10)",

@@ -193,7 +193,8 @@ class DRANet(training.WindowModel):
 
         self.d1 = keras.Sequential([*chain(z_dim, reverse, of_d1), dense(reverse[-1], 1, of_d1)])
         self.d2 = keras.Sequential([*chain(n_genes, reverse, of_d2), dense(reverse[-1], 1, of_d2)])
-        self.noise = keras.random.SeedGenerator(int(next(of_noise)))
+        # Of its own, so that without D2 the other steps draw the same.
+        self.noise, self.d2_noise = (keras.random.SeedGenerator(int(next(of_noise))) for _ in range(2))
 
         summed = ["loss", "nll", "kl_l", "kl_z", "v", "l_sd", "z_abs", "clipped_v", "clipped_l_v", "clipped_l"]
         players = [] if adversarial == "none" else ["d1", "encoder", *(["d2"] if dual else [])]
@@ -310,14 +311,14 @@ class DRANet(training.WindowModel):
             "l_log_var": tf.clip_by_value(self.l_log_var(library), *LIBRARY_LOG_VAR),
         }
 
-    def sample(self, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    def sample(self, mean: tf.Tensor, log_var: tf.Tensor, seeds: keras.random.SeedGenerator | None = None) -> tf.Tensor:
         """Draw from a normal distribution with these parameters, any shape."""
-        return mean + tf.exp(0.5 * log_var) * layers.normal(tf.shape(mean), self.noise)
+        return mean + tf.exp(0.5 * log_var) * layers.normal(tf.shape(mean), seeds or self.noise)
 
-    def code(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def code(self, x: tf.Tensor, training: bool = False, seeds: keras.random.SeedGenerator | None = None) -> tf.Tensor:
         """Draw of the code z (B, z_dim) from its posterior."""
         q = self.encode(x, training)
-        return self.sample(q["z_mean"], q["z_log_var"])
+        return self.sample(q["z_mean"], q["z_log_var"], seeds)
 
     def prior(self, n: int | tf.Tensor) -> tf.Tensor:
         """Draws of the prior of z, (n, z_dim)."""
@@ -442,7 +443,7 @@ class DRANet(training.WindowModel):
 
     def d2_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update D2, x against x̃."""
-        fake = self.reconstruct(self.code(batch["x"], training=True), training=True)
+        fake = self.reconstruct(self.code(batch["x"], True, self.d2_noise), training=True)
         return self._discriminate("d2", self.real(batch["x"]), fake)
 
     def _discriminate(self, name: str, real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
