@@ -245,7 +245,7 @@ def _released(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor 
 def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
     """Bhattacharyya distance between the logits on real and on fake, taken for distributions over the mini-batch.
 
-    −ln(Σᵢ √|pᵢ qᵢ| + 1e-10), with the logits over their sum for p and q, as the released DR-A code has it. Where the
+    −ln(Σᵢ √abs(pᵢ qᵢ) + 1e-10), with the logits over their sum for p and q, as the released DR-A code has it. Where the
     logits of one side differ in sign, p or q is no distribution, and the distance has no lower bound.
 
     Parameters
@@ -253,7 +253,7 @@ def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -
     real, fake
         Logits, (B, 1) or (B,) each; the i-th of one is paired with the i-th of the other.
     absolute
-        Take |s| over Σ|s| instead, which are distributions whatever the signs: the distance is at least 0.
+        Take abs(s) over Σ abs(s) instead, which are distributions whatever the signs: the distance is at least 0.
 
     Returns
     -------
@@ -269,7 +269,7 @@ def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -
 
 
 def bhattacharyya_encoder(fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
-    """What the encoder of DR-A minimises, −ln(Σᵢ √|qᵢ| + 1e-10); at least −½ ln B if all logits have one sign.
+    """What the encoder of DR-A minimises, −ln(Σᵢ √abs(qᵢ) + 1e-10); at least −½ ln B if all logits have one sign.
 
     Parameters, returns and references are those of `bhattacharyya`.
     """

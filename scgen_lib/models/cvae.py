@@ -21,10 +21,9 @@ import scipy.sparse as sp
 import tensorflow as tf
 from scipy.special import gammaln
 
-from scgen_lib import losses, training
+from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.layers import GeneVector
 from scgen_lib.models.base import FittedModel
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
@@ -166,7 +165,7 @@ class CVAENet(training.WindowModel):
         h = keras.layers.Flatten()(conv(keras.layers.Conv2DTranspose, 1, 1, None)(h))
         self.decoder = keras.Model([z, label], h, name="decoder")
 
-        self.dispersion = GeneVector(n_genes, name="dispersion") if likelihood == "nb" else None
+        self.dispersion = layers.GeneVector(n_genes, name="dispersion") if likelihood == "nb" else None
 
     @property
     def counts_likelihood(self) -> bool:
@@ -268,7 +267,7 @@ class CVAENet(training.WindowModel):
 
     def batch_parts(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Means of `parts` over the mini-batch, with fresh noise."""
-        noise = keras.random.normal((tf.shape(batch["label"])[0], self.latent_dim), seed=self.noise)
+        noise = layers.normal((tf.shape(batch["label"])[0], self.latent_dim), self.noise)
         return tuple(tf.reduce_mean(part) for part in self.parts(batch, noise))
 
     def batch_loss(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:

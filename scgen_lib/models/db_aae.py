@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import training, tuning
+from scgen_lib import layers, training, tuning
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.base import FittedModel
@@ -136,7 +136,7 @@ class DBAAENet(training.WindowModel):
         if self.latent_mode == "sum":
             return mean + log_variance[0]
         if self.latent_mode == "reparam" and training:
-            return mean + tf.exp(0.5 * log_variance[0]) * keras.random.normal(tf.shape(mean), seed=self.prior)
+            return mean + tf.exp(0.5 * log_variance[0]) * layers.normal(tf.shape(mean), self.prior)
         return mean
 
     def call(self, batch: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -166,7 +166,7 @@ class DBAAENet(training.WindowModel):
 
     def discriminator_steps(self, code: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update D on as many draws of N(0, I) as there are codes, and then on the codes; an optimiser step each."""
-        drawn = keras.random.normal(tf.shape(code), seed=self.prior)
+        drawn = layers.normal(tf.shape(code), self.prior)
         real_loss, real_accuracy = self.discriminator_step(drawn, real=True)
         fake_loss, fake_accuracy = self.discriminator_step(code, real=False)
         self.last_accuracy.assign(tf.stack([real_accuracy, fake_accuracy]))

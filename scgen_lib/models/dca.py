@@ -14,10 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import losses, training
+from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.layers import Elementwise, GeneVector
 from scgen_lib.models.base import FittedModel
 from scgen_lib.preprocess import Matrix, SizeFactor, Standardiser, ZScore, mean_log_factorial
 
@@ -123,11 +122,11 @@ class DCANet(training.WindowModel):
             block = [keras.layers.BatchNormalization(scale=False, name=f"{name}_bn")] if batchnorm else []
             block.append(keras.layers.Activation(activation, name=f"{name}_act"))
             if hidden_dropout:
-                block.append(keras.layers.Dropout(hidden_dropout, seed=int(next(seeds)), name=f"{name}_dropout"))
+                block.append(layers.Dropout(hidden_dropout, seed=int(next(seeds)), name=f"{name}_dropout"))
             return block
 
         center = len(hidden) // 2
-        encoder = [keras.layers.Dropout(input_dropout, seed=int(next(seeds)))] if input_dropout else []
+        encoder = [layers.Dropout(input_dropout, seed=int(next(seeds)))] if input_dropout else []
         for i, units in enumerate(hidden[:center]):
             encoder += [dense(units, f"enc{i}"), *after(f"enc{i}")]
         self.encoder = _chain(n_genes, [*encoder, dense(hidden[center], "center")])
@@ -149,12 +148,12 @@ class DCANet(training.WindowModel):
         self.mean_head.build((None, hidden[-1]))
         self.dispersion_head = self.dropout_head = None
         if self.heads.dispersion == "gene":
-            self.dispersion_head = GeneVector(n_genes, name="dispersion")
+            self.dispersion_head = layers.GeneVector(n_genes, name="dispersion")
         elif self.heads.dispersion:
             self.dispersion_head = dense(n_genes if self.heads.dispersion == "entry" else 1, "dispersion")
             self.dispersion_head.build((None, hidden[-1]))
         if self.heads.tied:
-            self.dropout_head = Elementwise(n_genes if self.heads.dropout == "tied" else 1, name="dropout")
+            self.dropout_head = layers.Elementwise(n_genes if self.heads.dropout == "tied" else 1, name="dropout")
         elif self.heads.dropout:
             self.dropout_head = dense(n_genes if self.heads.dropout == "entry" else 1, "dropout")
             self.dropout_head.build((None, hidden[-1]))

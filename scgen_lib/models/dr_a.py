@@ -363,7 +363,7 @@ class DRANet(training.WindowModel):
         """Loss L_AE and what it is made of, scalars, from "x" (B, G), "log_factorial" (B, 1) and maybe "counts".
 
         "loss" is the mean over the cells of −ln p(x | z, l) + KL_l + β KL_z, which stand beside it as "nll", "kl_l" and
-        "kl_z"; then "v", the mean variance of z, "l_sd", the sd of l_m, "z_abs", the mean of |z|, and the shares of
+        "kl_z"; then "v", the mean variance of z, "l_sd", the sd of l_m, "z_abs", the mean size of z, and the shares of
         entries of ln v, ln l_v and l that lie on their bounds.
         """
         q = self.encode(batch["x"], training)
@@ -529,7 +529,7 @@ class DRA(FittedModel):
     library_bottleneck
         Whether the library size is read from K rectified units (faithful) or from the last hidden layer.
     kl_weight, log_var_clip
-        β of the divergence of the code from N(0, I), ≥ 0; bound of |ln v|, > 0.
+        β of the divergence of the code from N(0, I), ≥ 0; bound of ±ln v, > 0.
     dual
         False leaves D2 out.
     seed
@@ -541,7 +541,7 @@ class DRA(FittedModel):
         The `DRANet`, after `fit` or `load`.
     history
         Name → one value per epoch: means of "loss", its parts "nll", "kl_l" and "kl_z", "v" (variance of z), "l_sd" (sd
-        of the mean library size in a mini-batch), "z_abs" (|z|), and the shares "clipped_v", "clipped_l_v" and
+        of the mean library size in a mini-batch), "z_abs" (absolute z), and the shares "clipped_v", "clipped_l_v" and
         "clipped_l" that the guards hold. With an adversary, for each of "d1", "encoder" and "d2": the mean of its loss
         over its own steps, its smallest value "…_min", and the share of mini-batches "…_mixed" with logits of both
         signs; with ``bce`` and D2 also "generator", the loss of x̃ against D2.

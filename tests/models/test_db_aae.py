@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from scgen_lib import layers
 from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.errors import DataError, InputError, ParameterError
@@ -93,7 +94,7 @@ def test_whole_update_is_real_step_then_fake_step_then_autoencoder_step(variant)
         model.discriminator.layers[-1].bias.assign([0.5])
     made.batch_step(batch())
     x = batch()["x"]
-    drawn = keras.random.normal((8, 6), seed=by_hand.prior)
+    drawn = layers.normal((8, 6), by_hand.prior)
     by_hand.discriminator_step(drawn, real=True)
     by_hand.discriminator_step(by_hand.code(x), real=False)
     with tf.GradientTape() as tape:
