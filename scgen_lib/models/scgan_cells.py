@@ -74,7 +74,8 @@ def process(
         Scaled expression in ``X`` (float32, no logarithm), raw counts in ``layers["counts"]``, CSR where the counts
         were; ``obs``: classes (categorical, in the order of their codes), "split" (train, valid or test) and "total",
         the raw library size over the genes that are left; ``uns["scgan"]``: "prior", the share of every class in the
-        training cells, "cells" of every part, and what was dropped: "cells", "genes" and names of "classes".
+        training cells, in the order of the codes, "cells" of every part, "library_size", and what was "dropped":
+        numbers of "cells" and "genes", names of "classes".
 
     Raises
     ------
@@ -126,7 +127,7 @@ def process(
     cells.obs["split"] = pd.Categorical(part, categories=list(SPLIT))
     cells.obs["total"] = _totals(counts)
     cells.uns["scgan"] = {
-        "prior": {str(name): float(n / train.sum()) for name, n in train.items()},
+        "prior": (train / train.sum()).to_numpy(),
         "cells": {name: int((part == name).sum()) for name in SPLIT},
         "library_size": float(library_size),
         "dropped": {

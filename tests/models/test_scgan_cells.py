@@ -3,6 +3,7 @@
 import copy
 import json
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +41,18 @@ def test_cells_are_filtered_scaled_and_split(adata):
     assert (cells.layers["counts"] != counts).nnz == 0
     np.testing.assert_array_equal(cells.obs["total"], np.asarray(counts.sum(axis=1)).ravel())
     train = cells.obs["cell_type"][cells.obs["split"] == "train"].value_counts(normalize=True)
-    assert cells.uns["scgan"]["prior"] == pytest.approx(train.to_dict())
+    assert list(cells.uns["scgan"]["prior"]) == pytest.approx(train[cells.obs["cell_type"].cat.categories].to_list())
+
+
+def test_processed_cells_can_be_written_whatever_their_classes_are_called(adata, tmp_path):
+    # no key of an HDF5 file holds a slash
+    named = adata.copy()
+    named.obs["cell_type"] = named.obs["cell_type"].cat.rename_categories({"T": "CD4+/CD25 T Reg"})
+    cells = process(named, min_class_size=40)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    read = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert list(read.obs["cell_type"]) == list(cells.obs["cell_type"])
+    np.testing.assert_array_equal(read.uns["scgan"]["prior"], cells.uns["scgan"]["prior"])
 
 
 def test_filters_take_cells_first_and_genes_by_the_cells_that_are_left():
