@@ -206,7 +206,7 @@ def gan_curves(histories: Mapping[str, History]) -> Figure:
     Returns
     -------
     Figure
-        A panel a quantity; penalty, slope and rate on logarithmic axes.
+        A panel a quantity on a logarithmic axis; that of the losses is linear from -1 to 1.
     """
     quantities = {
         "critic": "loss of\nthe critic",
@@ -221,7 +221,9 @@ def gan_curves(histories: Mapping[str, History]) -> Figure:
             histories.items(), palette(len(histories)), _cycle(len(histories)), strict=True
         ):
             ax.plot(history["step"], history[key], color=colour, ls=dashes, lw=1.2, label=name)
-        ax.set(ylabel=words, yscale="log" if key in ("penalty", "slope", "learning_rate") else "linear")
+        ax.set_ylabel(words)
+        # losses fall by orders of magnitude, and have a sign
+        ax.set_yscale("symlog" if key in ("critic", "generator") else "log")
     panels[3].axhline(1, color="black", lw=0.8)
     panels[-1].set_xlabel("outer step")
     fig.align_ylabels(panels)

@@ -92,5 +92,5 @@ def test_a_gan_is_drawn_over_its_outer_steps(drawn):
     history = {key: [3.0, 2.0] for key in ("critic", "generator", "penalty", "slope", "learning_rate")}
     fig = plots.gan_curves({"corrected": history | {"step": [50, 100]}, "faithful": history | {"step": [100, 200]}})
     assert drawn(fig) == ["corrected", "faithful"]
-    assert [ax.get_yscale() for ax in fig.axes] == ["linear", "linear", "log", "log", "log"]
+    assert [ax.get_yscale() for ax in fig.axes] == ["symlog", "symlog", "log", "log", "log"]
     assert [line.get_xdata().tolist() for line in fig.axes[2].lines] == [[50, 100], [100, 200]]
