@@ -36,6 +36,15 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     assert "parameters.check_namespace(globals())" in code[place + 1].source
 
 
+def test_labels_and_figure_names_are_those_of_one_chapter():
+    names = []
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            names += re.findall(r"^\(([\w-]+)\)=$", cell.source, re.MULTILINE)
+            names += filter(None, [cell.metadata.get("mystnb", {}).get("figure", {}).get("name")])
+    assert sorted(names) == sorted(set(names))
+
+
 def test_an_edition_shows_each_notebook():
     from scgen_lib import runner
 
