@@ -1,5 +1,6 @@
 """Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -34,6 +35,22 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     (place,) = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
     assert "parameters.check_namespace(globals())" in code[place + 1].source
+
+
+def test_the_book_can_draw_every_formula():
+    extension = provenance.ROOT / "book" / "_ext" / "mathtext.py"
+    spec = importlib.util.spec_from_file_location("mathtext_of_the_book", extension)
+    mathtext = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mathtext)
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                text = re.sub(r"```.*?```|`[^`]*`", "", cell.source, flags=re.DOTALL)
+                for block in re.findall(r"\$\$(.*?)\$\$", text, re.DOTALL):
+                    for row in mathtext.rows(block):
+                        mathtext.draw(row)
+                for formula in re.findall(r"\$([^$]+)\$", re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL)):
+                    mathtext.draw(formula)
 
 
 def test_labels_and_figure_names_are_those_of_one_chapter():

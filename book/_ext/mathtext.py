@@ -10,7 +10,36 @@ from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
 
 # What authors of notebooks write and mathtext knows under another name, or does not need.
-SAME = {r"\\text\b": r"\\mathrm", r"\\tfrac\b": r"\\frac", r"\\[lr]Vert\b": r"\\Vert", r"\\label\{[^}]*\}": ""}
+SAME = {
+    r"\\text(?![a-zA-Z])": r"\\mathrm",
+    r"\\[tdc]frac\s*(\w)\s*(\w)": r"\\frac{\1}{\2}",
+    r"\\[tdc]frac(?![a-zA-Z])": r"\\frac",
+    r"\\(math\w+)\s+(\w)": r"\\\1{\2}",
+    r"\\([gl])e(?![a-zA-Z])": r"\\\1eq",
+    r"\\[lr]Vert(?![a-zA-Z])": r"\\Vert",
+    r"\\(big|Big)[lr]?(?![a-zA-Z])|\\textstyle(?![a-zA-Z])|\\label\{[^}]*\}": "",
+}
+
+
+def braced(text: str, start: int) -> int:
+    """Return the position behind the brace that closes the one at `start`."""
+    depth = 0
+    for i in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[i], 0)
+        if depth == 0:
+            return i + 1
+    raise ExtensionError(f"The formula {text!r} has a brace that does not close: close it.")
+
+
+def underset(formula: str) -> str:
+    """Write braces below a term, which mathtext does not have, as a word below it."""
+    name = r"\underbrace"
+    while (start := formula.find(name)) >= 0:
+        end = braced(formula, start + len(name))
+        last = braced(formula, end + 1)
+        term, word = formula[start + len(name) : end], formula[end + 1 : last]
+        formula = rf"{formula[:start]}\underset{word}{term}{formula[last:]}"
+    return formula
 
 
 def draw(formula: str) -> tuple[str, float, float]:
@@ -22,6 +51,7 @@ def draw(formula: str) -> tuple[str, float, float]:
 
     for pattern, plain in SAME.items():
         formula = re.sub(pattern, plain, formula)
+    formula = underset(formula)
     text, size = f"${' '.join(formula.split())}$", 10
     font = FontProperties(size=size)
     with rc_context({"mathtext.fontset": "stix", "svg.hashsalt": "formula"}):
@@ -34,6 +64,12 @@ def draw(formula: str) -> tuple[str, float, float]:
         image = io.BytesIO()
         figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode(), height / size, depth / size
+
+
+def rows(block: str) -> list[str]:
+    """Return the rows of a block of formulas."""
+    parts = re.split(r"\\\\(?:\s|$)", re.sub(r"\\(begin|end)\{(align|aligned|equation)\*?\}|&", "", block))
+    return [row for row in parts if row.strip()]
 
 
 def image(self: HTML5Translator, node: nodes.Element, kind: str) -> str:
@@ -51,9 +87,8 @@ def inline(self: HTML5Translator, node: nodes.math) -> None:
 
 def display(self: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula in a block, one image a row."""
-    rows = re.split(r"\\\\(?:\s|$)", re.sub(r"\\(begin|end)\{(align|aligned|equation)\*?\}|&", "", node.astext()))
     self.body.append(self.starttag(node, "div", CLASS="formula-block"))
-    for row in filter(str.strip, rows):
+    for row in rows(node.astext()):
         self.body.append(image(self, nodes.math_block(text=row), "display"))
     self.body.append("</div>")
     raise nodes.SkipNode
