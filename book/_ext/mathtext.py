@@ -11,7 +11,6 @@ from sphinx.writers.html5 import HTML5Translator
 
 # What authors of notebooks write and mathtext knows under another name, or does not need.
 SAME = {
-    r"\\text(?![a-zA-Z])": r"\\mathrm",
     r"\\[tdc]frac\s*(\w)\s*(\w)": r"\\frac{\1}{\2}",
     r"\\[tdc]frac(?![a-zA-Z])": r"\\frac",
     r"\\(math\w+)\s+(\w)": r"\\\1{\2}",
@@ -51,6 +50,8 @@ def draw(formula: str) -> tuple[str, float, float]:
 
     for pattern, plain in SAME.items():
         formula = re.sub(pattern, plain, formula)
+    # words keep their spaces
+    formula = re.sub(r"\\text\{([^{}]*)\}", lambda m: rf"\mathrm{{{m[1].replace(' ', chr(92) + ' ')}}}", formula)
     formula = underset(formula)
     text, size = f"${' '.join(formula.split())}$", 10
     font = FontProperties(size=size)
