@@ -12,9 +12,9 @@ import argparse
 import platform
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import harness
 import keras
 import numpy as np
 import tensorflow as tf
@@ -89,29 +89,6 @@ class InTurn(keras.callbacks.Callback):
             self.times["released"].append((time.perf_counter() - start) / self.steps * 1e3)
 
 
-def gemm_rate() -> float:
-    """Largest FLOP/s of a float32 product of 1,024 × 1,024 matrices, over ten tries."""
-    a = tf.random.normal((1024, 1024))
-    product = tf.function(lambda x: tf.linalg.matmul(tf.linalg.matmul(x, a), a) * 1e-3, jit_compile=True)
-    product(a).numpy()
-    return 2 * 2 * 1024**3 / min(timed(lambda: product(a).numpy()) for _ in range(10))
-
-
-def copy_rate() -> float:
-    """Largest bytes/s of a copy from memory to memory, read and written bytes counted, with one thread per core."""
-    cores = provenance.cores()
-    parts = [(np.ones(1 << 25, "float32"), np.ones(1 << 25, "float32")) for _ in range(cores)]
-    with ThreadPoolExecutor(cores) as pool:
-        best = min(timed(lambda: list(pool.map(lambda p: np.copyto(*p), parts))) for _ in range(10))
-    return 2 * cores * 4 * (1 << 25) / best
-
-
-def timed(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def work(net: DBAAENet) -> tuple[float, float]:
     """Bytes and floating-point operations that one whole update cannot do without.
 
@@ -143,7 +120,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="of the released loop in a round")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    copy, gemm = copy_rate(), gemm_rate()
+    copy, gemm = harness.copy_rate(provenance.cores()), harness.gemm_rate()
     x = np.log1p(np.random.default_rng(0).negative_binomial(2, 0.4, (CELLS, GENES))).astype("float32")
     released = ReleasedLoop(x)
     released.check()

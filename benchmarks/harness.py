@@ -5,6 +5,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -70,16 +71,17 @@ def gemm_rate() -> float:
     return 2 * 2 * 1024**3 / min(times)
 
 
-def copy_rate() -> float:
-    """Largest bytes/s, read and written, of a copy of 256 MiB, over ten tries."""
-    source = np.ones(64 << 20, "float32")
-    target = np.empty_like(source)
+def copy_rate(threads: int = 1) -> float:
+    """Largest bytes/s, read and written, of copying 256 MiB from memory to memory, over ten tries."""
+    n = (64 << 20) // threads
+    parts = [(np.ones(n, "float32"), np.empty(n, "float32")) for _ in range(threads)]
     times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        times.append(time.perf_counter() - start)
-    return 2 * source.nbytes / min(times)
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(10):
+            start = time.perf_counter()
+            list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
+            times.append(time.perf_counter() - start)
+    return 2 * sum(source.nbytes for source, _ in parts) / min(times)
 
 
 class PeakMemory:

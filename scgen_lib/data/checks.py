@@ -180,7 +180,7 @@ def drop_empty(adata: AnnData) -> AnnData:
         As `get_counts`, and if nothing would be left.
     """
     x = get_counts(adata, allow_empty=True)
-    cells, genes = _totals(x, 1) > 0, _totals(x, 0) > 0
+    cells, genes = totals(x, 1) > 0, totals(x, 0) > 0
     if not cells.any():
         raise DataError(f"Expected counts, but all {x.shape[0]} cells × {x.shape[1]} genes are zero: check the source.")
     kept = adata[cells, genes].copy()
@@ -190,7 +190,7 @@ def drop_empty(adata: AnnData) -> AnnData:
 
 def _refuse_empty(x: Matrix, var_names: Sequence[str] | None, obs_names: Sequence[str] | None) -> None:
     for what, axis, names in (("cell", 1, obs_names), ("gene", 0, var_names)):
-        empty = _totals(x, axis) == 0
+        empty = totals(x, axis) == 0
         if empty.any():
             raise DataError(
                 f"Expected at least one count in every {what}, but {empty.sum()} of {empty.size} have none (first: "
@@ -198,7 +198,8 @@ def _refuse_empty(x: Matrix, var_names: Sequence[str] | None, obs_names: Sequenc
             )
 
 
-def _totals(x: Matrix, axis: int) -> np.ndarray:
+def totals(x: Matrix, axis: int = 1) -> np.ndarray:
+    """Sums of the cells (axis 1) or of the genes (axis 0) of a matrix (N, G), float64."""
     # float64 keeps the sums of small integer types from wrapping around
     return np.asarray(x.sum(axis=axis, dtype=np.float64)).ravel()
 

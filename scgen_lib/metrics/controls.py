@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scgen_lib.data.checks import check_counts
+from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.metrics.arrays import Matrix, finite
 
@@ -50,7 +50,7 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
     DataError
         If the training cells are no raw counts, a label is missing, or there are not more than `n` of them.
     """
-    counts, labels = check_counts(train.counts, allow_empty=True), _labels(train)
+    counts, labels = checks.check_counts(train.counts, allow_empty=True), _labels(train)
     if not 0 < n < counts.shape[0]:
         raise DataError(
             f"Expected fewer than the {counts.shape[0]} training cells in a control, but {n} are asked for: sample "
@@ -147,17 +147,17 @@ def parametric(
         raise ParameterError(f"distribution must be nb or poisson, but is {distribution!r}.")
     if depth not in ("resampled", "median"):
         raise ParameterError(f"depth must be resampled or median, but is {depth!r}.")
-    counts, known = sp.csr_matrix(check_counts(train.counts, allow_empty=True), dtype=np.float64), _labels(train)
+    counts, known = sp.csr_matrix(checks.check_counts(train.counts, allow_empty=True), dtype=np.float64), _labels(train)
     wanted = known if labels is None else np.asarray(labels)
     if absent := sorted(set(wanted) - set(known), key=str):
         raise DataError(f"Expected labels of training cells, but none has '{absent[0]}': draw labels they have.")
-    rng, median = np.random.default_rng(seed), np.median(_sum(counts, 1))
+    rng, median = np.random.default_rng(seed), np.median(checks.totals(counts, 1))
     rows, blocks = [], []
     for label in pd.unique(known):
         chosen = np.flatnonzero(wanted == label)
         cells = counts[known == label]
-        totals = _sum(cells, 1)
-        share = _sum(sp.diags(1 / np.where(totals > 0, totals, 1)) @ cells, 0) / max((totals > 0).sum(), 1)
+        totals = checks.totals(cells, 1)
+        share = checks.totals(sp.diags(1 / np.where(totals > 0, totals, 1)) @ cells, 0) / max((totals > 0).sum(), 1)
         depths = rng.choice(totals, len(chosen)) if depth == "resampled" else np.full(len(chosen), median)
         mean = depths[:, None] * share
         if distribution == "nb":
@@ -197,7 +197,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     values = finite("values", values)
     if (values.data if sp.issparse(values) else values).min(initial=0) < 0:
         raise DataError("Expected values of 0 or more, but some are negative: clip them first.")
-    own = _sum(values, 1)
+    own = checks.totals(values, 1)
     depths = np.random.default_rng(seed).choice(np.asarray(totals, dtype=np.float64), len(own))
     scale = depths / np.where(own > 0, own, 1)
     scaled = sp.csr_matrix(sp.diags(scale) @ values) if sp.issparse(values) else values * scale[:, None]
@@ -209,7 +209,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
 
 def _inverse_dispersion(cells: sp.csr_matrix, totals: np.ndarray, share: np.ndarray) -> np.ndarray:
     # Σ (x - l p)² without a dense residual; the fitted mean costs one degree of freedom
-    square = _sum(cells.multiply(cells), 0) - 2 * share * (cells.T @ totals) + share**2 * (totals @ totals)
+    square = checks.totals(cells.multiply(cells), 0) - 2 * share * (cells.T @ totals) + share**2 * (totals @ totals)
     n = len(totals)
     excess = square * n / max(n - 1, 1) - share * totals.sum()
     return np.maximum(excess, 0) / np.maximum(share**2 * (totals @ totals), np.finfo(float).tiny)
@@ -225,7 +225,3 @@ def _labels(cells: Cells) -> np.ndarray:
 
 def _indicators(labels: np.ndarray) -> list[np.ndarray]:
     return [labels == label for label in pd.unique(labels)]
-
-
-def _sum(x: Matrix, axis: int) -> np.ndarray:
-    return np.asarray(x.sum(axis=axis, dtype=np.float64)).ravel()

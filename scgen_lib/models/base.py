@@ -6,9 +6,22 @@ from typing import Any, ClassVar, Self
 
 import anndata
 import keras
+import numpy as np
 
+from scgen_lib import training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
 from scgen_lib.files import replacing
+
+
+class NotedNet(training.WindowModel):
+    """A network whose file holds the arguments of its constructor, kept in ``_config``, and its `note`."""
+
+    _config: dict[str, Any]
+    note: dict[str, Any]
+
+    def get_config(self) -> dict:
+        """For Keras' files."""
+        return {**self._config, "note": dict(self.note)}
 
 
 class FittedModel:
@@ -66,6 +79,11 @@ class FittedModel:
         model = cls(**net.note["config"])
         model.net, model.history = net, net.note["history"]
         return model
+
+    def record(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What ``uns`` keeps of a training: the settings that are not None, and "history" as arrays."""
+        chosen = {name: value for name, value in settings.items() if value is not None}
+        return {**chosen, "history": {name: np.asarray(values) for name, values in self.history.items()}}
 
     def fitted(self) -> Any:
         """Return the network, or raise `ParameterError` where there is none yet."""

@@ -24,7 +24,7 @@ from scipy.special import gammaln
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
 
@@ -75,7 +75,7 @@ CHOICES = {
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class CVAENet(training.WindowModel):
+class CVAENet(NotedNet):
     """The encoder and the decoder: counts and codes of types in, logits of an image out (tensors only).
 
     A batch is "counts" (B, G) raw, "label" (B, 1) codes of the types, and "constant" (B, 1), what `constant` returns,
@@ -293,10 +293,6 @@ class CVAENet(training.WindowModel):
         if self.likelihood == "multinomial":
             constant -= gammaln(libraries(counts) + 1)
         return constant.astype("float32")[:, None]
-
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
 
 
 class CVAE(FittedModel):
@@ -712,8 +708,7 @@ class CVAE(FittedModel):
         """Write ``layers["cvae"]``, ``obsm["X_cvae"]``, ``uns["cvae"]`` (settings, history) into `adata`; return it."""
         adata.layers["cvae"] = self.reconstruct(adata)
         adata.obsm["X_cvae"] = self.embed(adata)
-        settings = {k: v for k, v in self.settings.items() if v is not None}
-        adata.uns["cvae"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
+        adata.uns["cvae"] = self.record(self.settings)
         return adata
 
     def _arrays(self, adata: anndata.AnnData) -> training.Arrays:

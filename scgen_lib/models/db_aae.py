@@ -18,7 +18,7 @@ import tensorflow as tf
 from scgen_lib import layers, training, tuning
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.preprocess import LogNormaliser, Matrix
 
 LatentMode = Literal["sum", "deterministic", "reparam"]
@@ -31,7 +31,7 @@ _NET = ("n2", "n3", "latent_dim", "disc_hidden", "leak", "decoder_output", "w_re
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class DBAAENet(training.WindowModel):
+class DBAAENet(NotedNet):
     """Encoder E, decoder G and discriminator D of DB-AAE, and their three updates (tensors only).
 
     Parameters
@@ -205,10 +205,6 @@ class DBAAENet(training.WindowModel):
     def batch_test(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Mean squared error of the reconstruction."""
         return {"loss": tf.reduce_mean((batch["x"] - self(batch)) ** 2)}
-
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
 
 
 class _EpochLogs(keras.callbacks.Callback):
@@ -634,8 +630,7 @@ class DBAAE(FittedModel):
         out = adata[:, self.genes].copy()
         out.layers["log"], out.layers["db_aae"] = self.normalised(adata), self.denoise(adata)
         out.obsm["X_db_aae"] = self.embed(adata)
-        settings = {k: v for k, v in self.config.items() if v is not None}
-        out.uns["db_aae"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
+        out.uns["db_aae"] = self.record(self.config)
         return out
 
     def unseen(self, n_cells: int, batch_size: int) -> np.ndarray:

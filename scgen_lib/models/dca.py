@@ -17,7 +17,7 @@ import tensorflow as tf
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.preprocess import Matrix, SizeFactor, Standardiser, ZScore, mean_log_factorial
 
 
@@ -52,7 +52,7 @@ AE_TYPES: dict[str, _Heads] = {
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class DCANet(training.WindowModel):
+class DCANet(NotedNet):
     """The network of DCA: counts and size factors in, parameters of the count distribution out (tensors only).
 
     Every hidden block is Dense → batch normalisation without scale → activation → dropout.
@@ -219,10 +219,6 @@ class DCANet(training.WindowModel):
         """Mean over all entries, cells × genes."""
         loss = tf.reduce_mean(self.nll(batch, training))
         return loss + tf.reduce_mean(batch["log_factorial"]) if self.adds_factorial else loss
-
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
 
 
 def _chain(width: int, layers: list[keras.layers.Layer]) -> keras.Sequential:
@@ -496,8 +492,7 @@ class DCA(FittedModel):
         """Write ``layers["dca"]``, ``obsm["X_dca"]`` and ``uns["dca"]`` (settings, history) into `adata`; return it."""
         adata.layers["dca"] = self.denoise(adata)
         adata.obsm["X_dca"] = self.embed(adata)
-        settings = {k: v for k, v in self.config.items() if v is not None}
-        adata.uns["dca"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
+        adata.uns["dca"] = self.record(self.config)
         return adata
 
     def _checked(self, adata: anndata.AnnData) -> training.Arrays:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from scgen_lib import losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.preprocess import Matrix, SizeFactor, Standardiser, ZScore
 
 
@@ -38,7 +38,7 @@ class _TorchUniform(keras.initializers.RandomUniform):
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class StudentNet(training.WindowModel):
+class StudentNet(NotedNet):
     """Autoencoder G → 64 → 32 → 64 → (M, Θ, Π), tensors only.
 
     Parameters
@@ -143,10 +143,6 @@ class StudentNet(training.WindowModel):
             "largest_mean": tf.reduce_max(out["mean"]),
             "largest_dispersion": tf.reduce_max(out["dispersion"]),
         }
-
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
 
 
 class Student(FittedModel):

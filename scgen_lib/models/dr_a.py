@@ -19,7 +19,7 @@ import tensorflow as tf
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.parameters import Parameter
 from scgen_lib.preprocess import Matrix, UnitScaler, legacy_split, mean_log_factorial
 
@@ -94,7 +94,7 @@ def _legal(name: str, value: object) -> object:
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class DRANet(training.WindowModel):
+class DRANet(NotedNet):
     """Encoder, decoder and discriminators D1 (codes) and D2 (expression) of DR-A, and their updates (tensors only).
 
     A hidden block is Dense → leaky ReLU → dropout, or with `batchnorm` Dense → leaky ReLU → batch normalisation.
@@ -454,10 +454,6 @@ class DRANet(training.WindowModel):
         getattr(self, f"{name}_optimizer").apply(tape.gradient(loss, weights), weights)
         return _of_step(name, loss, *logits)
 
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
-
 
 def _of_step(name: str, loss: tf.Tensor, *logits: tf.Tensor) -> dict[str, tf.Tensor]:
     """Loss L, e^−L, and 1 where the logits of one side have both signs, else 0."""
@@ -809,8 +805,7 @@ class DRA(FittedModel):
     def annotate(self, adata: anndata.AnnData) -> anndata.AnnData:
         """Write ``obsm["X_dr_a"]`` and ``uns["dr_a"]`` (settings, history) into `adata`; return it."""
         adata.obsm["X_dr_a"] = self.embed(adata)
-        settings = {k: v for k, v in self.settings.items() if v is not None}
-        adata.uns["dr_a"] = {**settings, "history": {k: np.asarray(v) for k, v in self.history.items()}}
+        adata.uns["dr_a"] = self.record(self.settings)
         return adata
 
 

@@ -26,7 +26,7 @@ from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.metrics.controls import as_counts
-from scgen_lib.models.base import FittedModel
+from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.models.scgan_cells import scaled
 from scgen_lib.parameters import Parameter
 
@@ -78,7 +78,7 @@ _NET = tuple(name for name in LEGAL if name not in (*_OPTIMIZERS, "variant"))
 
 
 @keras.saving.register_keras_serializable("scgen_lib")
-class ScGANNet(training.WindowModel):
+class ScGANNet(NotedNet):
     """Generator and critic, and one outer step: some updates of the critic, then one of the generator (tensors only).
 
     A batch is the rows of one outer step, `critic_updates` · B of them: "x" (rows, G) expression of real cells, scaled
@@ -333,10 +333,6 @@ class ScGANNet(training.WindowModel):
         totals = tf.while_loop(lambda i, _: i < n, update, (first, start))[1]
         logs = {name: total / tf.cast(n - first, tf.float32) for name, total in totals.items()}
         return logs | self.generator_step(z[-1], wanted[-1]) | {"learning_rate": rate}
-
-    def get_config(self) -> dict:
-        """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
 
 
 def _share_empty(x: tf.Tensor) -> tf.Tensor:

@@ -93,7 +93,7 @@ def process(
     kept = _detected(counts, 1) >= min_genes
     genes = _detected(counts[kept], 0) >= min_cells
     # A gene filter can leave a cell without counts, which no factor brings to a library size.
-    kept[kept] = _totals(counts[kept][:, genes]) > 0
+    kept[kept] = checks.totals(counts[kept][:, genes]) > 0
     if not kept.any() or not genes.any():
         raise DataError(
             f"expected cells with {min_genes} genes and genes in {min_cells} cells, got none among {before[0]} cells × "
@@ -115,7 +115,7 @@ def process(
     if n_top_genes is not None:
         chosen = LogNormaliser(min_cells=1, n_hvg=n_top_genes).fit(counts[part == "train"]).genes
         cells, counts = cells[:, chosen].copy(), counts[:, chosen]
-        full = _totals(counts) > 0
+        full = checks.totals(counts) > 0
         cells, counts, part = cells[full].copy(), counts[full], part[full]
     train = cells.obs[label_key][part == "train"].value_counts(sort=False)
     if (train == 0).any():
@@ -125,7 +125,7 @@ def process(
     cells.X, cells.layers["counts"] = scaled(counts, library_size), counts
     cells.raw = None
     cells.obs["split"] = pd.Categorical(part, categories=list(SPLIT))
-    cells.obs["total"] = _totals(counts)
+    cells.obs["total"] = checks.totals(counts)
     cells.uns["scgan"] = {
         "prior": (train / train.sum()).to_numpy(),
         "cells": {name: int((part == name).sum()) for name in SPLIT},
@@ -159,7 +159,7 @@ def scaled(counts: Matrix, library_size: float) -> Matrix:
     DataError
         A cell without any count.
     """
-    empty = _totals(counts) == 0
+    empty = checks.totals(counts) == 0
     if empty.any():
         raise DataError(
             f"expected a count in every cell, got none in {int(empty.sum())} of {len(empty)}: remove these cells, or "
@@ -203,7 +203,7 @@ def cluster(counts: Matrix, resolution: float = 0.15, *, seed: int = 0) -> pd.Ca
     cells = anndata.AnnData(sp.csr_matrix(counts, dtype="float32"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scanpy tells of its own plans
-        detected = int((_totals(cells.X.T) > 0).sum())
+        detected = int((checks.totals(cells.X.T) > 0).sum())
         sc.pp.recipe_zheng17(cells, n_top_genes=min(1000, detected))
         sc.pp.pca(cells, n_comps=min(50, min(cells.shape) - 1), random_state=seed)
     # scanpy counts a cell among its 15 neighbours
@@ -417,10 +417,6 @@ def _number(size: float, n: int) -> int:
     if not size >= 0 or (size >= 1 and size != int(size)):
         raise ParameterError(f"expected a number of cells or a share below 1, got {size}: change it")
     return round(size * n) if size < 1 else int(size)
-
-
-def _totals(counts: Matrix) -> np.ndarray:
-    return np.asarray(counts.sum(axis=1, dtype="float64")).ravel()
 
 
 def _detected(counts: Matrix, axis: int) -> np.ndarray:
