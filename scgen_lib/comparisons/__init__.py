@@ -1,0 +1,344 @@
+"""Comparisons across the papers: the same data, protocol and metrics for every method, one row at a time.
+
+A row is one data set, one method and one seed. It depends on nothing else, so that rows may be computed in a notebook,
+side by side, or as jobs of a cluster, and be gathered afterwards. A method that fails leaves a gap with its reason.
+"""
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from scgen_lib import provenance
+from scgen_lib.errors import InputError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = ("denoising", "simulation", "representation")
+NEGATIVE, BASELINE, METHOD, POSITIVE = ROLES = ("negative control", "baseline", "method", "positive control")
+COLUMNS = ("dataset", "method", "role", "seed", "metric", "value", "reason", "duration_s")
+
+
+class NotApplicable(InputError):
+    """A method and a data set that do not go together: labels, a truth or a package is missing."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a comparison.
+
+    Attributes
+    ----------
+    run
+        Function of (case, seed, settings); what it returns is for the comparison's ``score``. It leaves the case as it
+        is: the next method works on the same one.
+    role
+        One of `ROLES`. A negative control does nothing, a positive one knows the answer.
+    needs
+        A package that is not among the dependencies and without which the method leaves a gap.
+    """
+
+    run: Callable[[Any, int, Mapping], Any]
+    role: str = METHOD
+    needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score of a comparison.
+
+    Attributes
+    ----------
+    label
+        Its name on axes and in tables.
+    better
+        ``"lower"``, ``"higher"``, or the value that is best: nearer is better.
+    judged
+        Whether the controls bound it (see `check_controls`).
+    """
+
+    label: str
+    better: Literal["lower", "higher"] | float
+    judged: bool = True
+
+    def loss(self, value: float) -> float:
+        """Return the value on a scale where less is better."""
+        if isinstance(self.better, str):
+            return value if self.better == "lower" else -value
+        return abs(value - self.better)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A protocol: how data become a case, which methods work on it, and how what they return is scored.
+
+    Attributes
+    ----------
+    name
+        One of `NAMES`.
+    methods, metrics
+        By the names that tables show.
+    prepare
+        Function of (data set, seed, settings) that returns the case, the same one for every method.
+    score
+        Function of (case, what the method returned, seed, settings) that returns a value a metric; metrics that do not
+        apply to this case are left out.
+    datasets
+        The data sets of the paper edition.
+    """
+
+    name: str
+    methods: Mapping[str, Method]
+    metrics: Mapping[str, Metric]
+    prepare: Callable[[str, int, Mapping], Any]
+    score: Callable[[Any, Any, int, Mapping], Mapping[str, float]]
+    datasets: tuple[str, ...] = ()
+
+
+def get(name: str) -> Comparison:
+    """Return the comparison of that name.
+
+    Raises
+    ------
+    ParameterError
+        If there is none.
+    """
+    if name not in NAMES:
+        raise ParameterError(f"Expected a comparison ({', '.join(NAMES)}), got {name!r}; use one of them.")
+    return importlib.import_module(f"scgen_lib.comparisons.{name}").COMPARISON
+
+
+def row(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping | None = None) -> dict:
+    """Compute one row: a method on a data set with a seed.
+
+    Returns
+    -------
+    dict
+        Plain data: comparison, dataset, method, role, seed, settings, key (see `key`), status (``"ok"`` or ``"gap"``),
+        reason (of a gap, one sentence, else None), duration_s, and scores (a number a metric, None if not finite).
+
+    Raises
+    ------
+    ParameterError
+        If the comparison has no method of that name. Whatever else fails becomes a gap.
+    """
+    comparison = get(comparison) if isinstance(comparison, str) else comparison
+    settings = dict(settings or {})
+    chosen = _method(comparison, method)
+    found = {
+        "comparison": comparison.name, "dataset": dataset, "method": method, "role": chosen.role, "seed": int(seed),
+        "settings": settings, "key": key(comparison, dataset, method, seed, settings),
+        "status": "ok", "reason": None, "duration_s": 0.0, "scores": {},
+    }  # fmt: skip
+    clock = time.monotonic()
+    try:
+        if chosen.needs and importlib.util.find_spec(chosen.needs) is None:
+            raise NotApplicable(f"Not installed: the package {chosen.needs}, which is an optional extra.")
+        case = _case(comparison, dataset, seed, settings)
+        scores = comparison.score(case, chosen.run(case, seed, settings), seed, settings)
+        found["scores"] = {name: _finite(value) for name, value in scores.items()}
+        if unknown := set(scores) - set(comparison.metrics):
+            raise ValueError(f"scores without a metric: {', '.join(sorted(unknown))}")
+    except Exception as error:
+        words = " ".join(str(error).split())
+        reason = words if isinstance(error, InputError) and words else f"{type(error).__name__}: {words}"
+        found |= {"status": "gap", "reason": reason, "scores": {}}
+    return found | {"duration_s": round(time.monotonic() - clock, 1)}
+
+
+def key(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping) -> str:
+    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's file."""
+    from scgen_lib import runner
+
+    name = comparison if isinstance(comparison, str) else comparison.name
+    file = provenance.sha256(dataset) if Path(dataset).exists() else None
+    asked = [name, dataset, method, int(seed), dict(settings), file, runner.library_hash(), provenance.lock_hash()]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def row_file(dataset: str, method: str, seed: int) -> str:
+    """Return the name of the file of a row."""
+    return "__".join(re.sub(r"[^\w.+-]+", "_", part) for part in (dataset, method, str(seed))) + ".json"
+
+
+def write_row(found: Mapping, path: str | Path) -> None:
+    """Write a row as JSON, whole or not at all."""
+    provenance.write_atomically(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def table(
+    comparison: Comparison | str,
+    *,
+    datasets: Sequence[str],
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    settings: Mapping | None = None,
+    folder: str | Path | None = None,
+) -> "pd.DataFrame":
+    """Return every data set × method × seed, scored.
+
+    Parameters
+    ----------
+    comparison
+        The comparison or its name.
+    datasets, methods, seeds
+        What to compute; all methods by default.
+    settings
+        The comparison's own settings, the same for every row.
+    folder
+        Folder of row files. Rows that are there and up to date are read, the others are computed and written there.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `COLUMNS`, a line a metric. A gap has a line for each metric of the comparison, its value NaN,
+        with the reason.
+
+    Raises
+    ------
+    ParameterError
+        If the comparison has no such method, or nothing is asked for.
+    """
+    import pandas as pd
+
+    from scgen_lib import training
+
+    found = get(comparison) if isinstance(comparison, str) else comparison
+    methods = list(found.methods if methods is None else methods)
+    for name, asked in (("data set", datasets), ("method", methods), ("seed", seeds)):
+        if not list(asked):
+            raise ParameterError(f"Expected at least one {name}, got none; name one.")
+    for method in methods:
+        _method(found, method)
+    settings = dict(settings or {})
+    # rows of one data set and seed stand together: they share the case
+    asked = [(dataset, method, int(seed)) for dataset in datasets for seed in seeds for method in methods]
+    rows = {task: _read(found, task, settings, folder) for task in asked}
+    missing = [task for task, known in rows.items() if known is None]
+    fresh = training.in_parallel(row, [(comparison, *task, settings) for task in missing]) if missing else []
+    for task, made in zip(missing, fresh, strict=True):
+        rows[task] = made
+        if folder is not None:
+            write_row(made, Path(folder) / row_file(*task))
+    return pd.DataFrame([line for made in rows.values() for line in _lines(found, made)], columns=COLUMNS)
+
+
+def summary(of: "pd.DataFrame") -> "pd.DataFrame":
+    """Return mean and spread over the seeds of a `table`.
+
+    Returns
+    -------
+    DataFrame
+        dataset, method, role, metric, mean, sd (ddof 1; NaN for one seed), n (seeds with a value) and reason (of the
+        first gap, or None).
+    """
+    groups = of.groupby(["dataset", "method", "role", "metric"], sort=False)
+    found = groups["value"].agg(mean="mean", sd="std", n="count").astype({"n": int})
+    return found.assign(reason=groups["reason"].agg(_first)).reset_index()
+
+
+def gaps(of: "pd.DataFrame") -> "pd.DataFrame":
+    """Return what a `table` lacks: dataset, method, seed and reason, a line a gap."""
+    lines = of[of["reason"].notna()]
+    return lines[["dataset", "method", "seed", "reason"]].drop_duplicates(ignore_index=True)
+
+
+def check_controls(comparison: Comparison | str, of: "pd.DataFrame") -> "pd.DataFrame":
+    """Say for each data set and judged metric whether the controls stand where they must.
+
+    No baseline or method may beat the positive control by more than twice its spread over the seeds, and every negative
+    control should be beaten.
+
+    Returns
+    -------
+    DataFrame
+        dataset, metric, positive and best (mean of the positive control, and of the best baseline or method), method
+        (the best one), ok (whether the positive control is not beaten), beaten (whether all negative controls are) and
+        words (a sentence).
+    """
+    import pandas as pd
+
+    comparison = get(comparison) if isinstance(comparison, str) else comparison
+    lines = []
+    means = summary(of).dropna(subset=["mean"])
+    for (dataset, metric), part in means.groupby(["dataset", "metric"], sort=False):
+        rule = comparison.metrics[metric]
+        part = part.assign(loss=part["mean"].map(rule.loss))
+        free = part[part["role"].isin([BASELINE, METHOD])]
+        positive, negative = part[part["role"] == POSITIVE], part[part["role"] == NEGATIVE]
+        if not rule.judged or free.empty:
+            continue
+        best = free.loc[free["loss"].idxmin()]
+        words, ok, beaten = [], None, None
+        if len(positive):
+            top = positive.loc[positive["loss"].idxmin()]
+            margin = 2 * (0.0 if math.isnan(top["sd"]) else top["sd"])
+            ok = bool(best["loss"] >= top["loss"] - margin - 1e-9)
+            words.append(
+                f"no method beats {top['method']}" if ok else
+                f"{best['method']} ({best['mean']:.3g}) BEATS the positive control {top['method']} ({top['mean']:.3g})"
+            )  # fmt: skip
+        for control in negative.itertuples():
+            below = free.loc[free["loss"] >= control.loss, "method"].tolist()
+            if len(below) < len(free):
+                words.append(f"{control.method} is beaten by {len(free) - len(below)} of {len(free)}")
+            else:
+                words.append(f"{control.method} is NOT beaten by any")
+            beaten = (beaten is not False) and len(below) < len(free)
+        lines.append({
+            "dataset": dataset, "metric": metric, "positive": top["mean"] if len(positive) else math.nan,
+            "best": best["mean"], "method": best["method"], "ok": ok, "beaten": beaten, "words": "; ".join(words),
+        })  # fmt: skip
+    return pd.DataFrame(lines, columns=["dataset", "metric", "positive", "best", "method", "ok", "beaten", "words"])
+
+
+@functools.lru_cache(maxsize=2)
+def _prepared(prepare: Callable, dataset: str, seed: int, settings: str) -> Any:
+    return prepare(dataset, seed, json.loads(settings))
+
+
+def _case(comparison: Comparison, dataset: str, seed: int, settings: Mapping) -> Any:
+    return _prepared(comparison.prepare, dataset, int(seed), json.dumps(settings, sort_keys=True))
+
+
+def _method(comparison: Comparison, name: str) -> Method:
+    if name not in comparison.methods:
+        known = ", ".join(comparison.methods)
+        raise ParameterError(f"Expected a method of the {comparison.name} comparison ({known}), got {name!r}; use one.")
+    return comparison.methods[name]
+
+
+def _read(comparison: Comparison, task: tuple, settings: Mapping, folder: str | Path | None) -> dict | None:
+    """Return the row of a file that is whole and was made by what stands here now, or None."""
+    path = None if folder is None else Path(folder) / row_file(*task)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("key") == key(comparison, *task, settings) else None
+
+
+def _lines(comparison: Comparison, found: Mapping) -> Iterable[dict]:
+    scores = found["scores"] if found["status"] == "ok" else dict.fromkeys(comparison.metrics)
+    for metric, value in scores.items():
+        reason = found["reason"] or ("The value is not finite." if value is None else None)
+        yield {name: found.get(name) for name in COLUMNS} | {
+            "metric": metric, "value": math.nan if value is None else float(value), "reason": reason,
+        }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _first(reasons: "pd.Series") -> str | None:
+    return next(iter(reasons.dropna()), None)
