@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NAMES = ("denoising", "simulation", "representation")
 NEGATIVE, BASELINE, METHOD, POSITIVE = ROLES = ("negative control", "baseline", "method", "positive control")
 COLUMNS = ("dataset", "method", "role", "seed", "metric", "value", "reason", "duration_s")
+# parameters of a comparison's notebook that say which rows there are, or belong to the run as a whole
+_OF_THE_RUN = frozenset({"datasets", "methods", "seeds", "rows", "seed", "fast", "edition", "out"})
 
 
 class NotApplicable(InputError):
@@ -115,6 +117,14 @@ def get(name: str) -> Comparison:
     if name not in NAMES:
         raise ParameterError(f"Expected a comparison ({', '.join(NAMES)}), got {name!r}; use one of them.")
     return importlib.import_module(f"scgen_lib.comparisons.{name}").COMPARISON
+
+
+def settings_of(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of the rows among the parameters of a comparison's notebook.
+
+    The notebook and the jobs of a sweep take them from here, so that the rows of the one are those of the other.
+    """
+    return {name: value for name, value in values.items() if name not in _OF_THE_RUN}
 
 
 def row(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping | None = None) -> dict:
