@@ -33,10 +33,10 @@ from scgen_lib.metrics.controls import Cells, as_counts, controls, parametric, p
 from scgen_lib.metrics.mixing import bandwidth, knn_mix, lisi, mmd2, nn_train
 
 __all__ = [
-    "QUICK", "Cells", "Space", "as_counts", "bandwidth", "cell_table", "controls", "corr_agreement", "correlations",
-    "distinct", "diversity", "gene_curves", "knn_mix", "label_fidelity", "lisi", "log", "marker_agreement",
-    "marker_table", "mmd2", "nn_train", "parametric", "per_cell", "per_gene", "permute", "rf_auc", "score",
-    "score_by_label", "summary", "top_genes",
+    "QUICK", "Cells", "Frame", "Space", "as_counts", "bandwidth", "cell_table", "controls", "corr_agreement",
+    "correlations", "distinct", "diversity", "gene_curves", "knn_mix", "label_fidelity", "lisi", "log",
+    "marker_agreement", "marker_table", "mmd2", "nn_train", "parametric", "per_cell", "per_gene", "permute",
+    "rf_auc", "score", "score_by_label", "summary", "top_genes",
 ]  # fmt: skip
 
 QUICK = {"seeds": (0,), "trees": 100, "folds": 5, "repeats": 1, "permutations": 100}
@@ -450,14 +450,13 @@ def score(
         raise DataError(
             f"Expected {folds} to {available} cells a side, but n is {n}: generate more cells or sample fewer."
         )
-    forest = {"trees": trees, "folds": folds, "repeats": repeats}
+    judge = {"trees": trees, "folds": folds, "repeats": repeats, "permutations": permutations, "min_cells": min_cells}
     rows = []
     for seed in seeds:
-        framed, fixed = controls(train, n, seed)
-        frame = _Frame(train, fixed, _sample(test, n, seed), seed, top=(genes, by), trees=trees)
+        frame = Frame(train, test, n, seed, genes=genes, by=by, trees=trees)
         found = {
-            name: frame.score(_sample(cells, n, seed), forest, permutations, min_cells, new=name == "real")
-            for name, cells in {**framed, **methods}.items()
+            name: frame.score(_sample(cells, n, seed), **judge, real=name == "real")
+            for name, cells in {**frame.controls, **methods}.items()
         }
         if frame.told:
             found["test"] = {"pc50": frame.fidelity(frame.points, frame.test.labels)}
@@ -532,18 +531,55 @@ def summary(table: pd.DataFrame, by: Sequence[str] = ("method", "metric")) -> pd
     return table.groupby(list(by), sort=False)["value"].agg(mean="mean", sd="std", n="count")
 
 
-class _Frame:
-    """What one seed fixes before any method is looked at: the space, the genes, the classifiers, the held-out cells."""
+class Frame:
+    """What one seed fixes before any method is looked at: held-out cells, controls, space, genes and classifiers.
+
+    Parameters
+    ----------
+    train, test
+        Raw counts of training and of held-out cells, with labels or without.
+    n
+        Cells a side: so many held-out cells are drawn, and so many are in every control.
+    seed
+        Seed of all draws and fits.
+    genes, by
+        Genes of `corr_agreement` and how they are chosen (`top_genes`).
+    trees
+        Trees of the forest that tells labels.
+
+    Attributes
+    ----------
+    test
+        The held-out cells that all are compared with.
+    controls
+        The cells of real, bootstrap, permuted and poisson (`controls`).
+    told
+        Classifiers of labels; none without two labels.
+
+    Raises
+    ------
+    DataError
+        If counts are negative or not finite, or there are too few training cells.
+    """
 
     def __init__(
-        self, train: Cells, fixed: np.ndarray, test: Cells, seed: int, *, top: tuple[int, str], trees: int
+        self,
+        train: Cells,
+        test: Cells,
+        n: int,
+        seed: int = 0,
+        *,
+        genes: int = 100,
+        by: Literal["mean", "variance"] = "mean",
+        trees: int = 1000,
     ) -> None:
-        self.seed, self.test = seed, test
+        self.seed, self.test = seed, _sample(test, n, seed)
+        self.controls, fixed = controls(train, n, seed)
         # controls of sparse cells may be empty, and `score` has refused the others where they are unwanted
         everything, outside = log(train.counts, allow_empty=True), train.take(fixed)
         self.space = Space.fit(everything[fixed], seed=seed)
-        self.genes = top_genes(everything[fixed], *top)
-        self.log = log(test.counts, allow_empty=True)
+        self.genes = top_genes(everything[fixed], genes, by)
+        self.log = log(self.test.counts, allow_empty=True)
         self.points = self.space(self.log)
         # the control "real" is part of the training cells and must not be compared with itself
         self.train, self.train_without_real = self.space(everything), self.space(everything[fixed])
@@ -554,13 +590,48 @@ class _Frame:
                 self.told[kind] = label_classifier(self.train_without_real, outside.labels, kind, trees, seed)
             self.markers = marker_table(everything[fixed], outside.labels)
 
-    def score(self, cells: Cells, forest: dict, permutations: int, min_cells: int, *, new: bool) -> dict[str, dict]:
+    def score(
+        self,
+        cells: Cells,
+        *,
+        trees: int = 1000,
+        folds: int = 5,
+        repeats: int = 2,
+        permutations: int = 500,
+        min_cells: int = 50,
+        real: bool = False,
+    ) -> dict[str, dict[str, float]]:
+        """Compare cells with the held-out ones.
+
+        Parameters
+        ----------
+        cells
+            As many cells as there are held-out ones, at any depth; their labels are those asked for.
+        trees, folds, repeats
+            As in `rf_auc`.
+        permutations
+            As in `mmd2`.
+        min_cells
+            Cells below which a label is left out within labels in `corr_agreement`.
+        real
+            Whether these are the control real.
+
+        Returns
+        -------
+        dict
+            Space (log, pc50 or counts) → metric → value; metrics of labels are absent where one side has none.
+
+        Raises
+        ------
+        DataError
+            If a value is negative or not finite, or there are not as many cells.
+        """
         x, y = self.log, log(cells.counts, allow_empty=True)
         points, a, b = self.space(y), self.test.labels, cells.labels
-        known = self.train_without_real if new else self.train
+        known = self.train_without_real if real else self.train
         one = (np.zeros(x.shape[0]), np.zeros(y.shape[0]))
         found = {
-            "log": rf_auc(x, y, seed=self.seed, **forest)
+            "log": rf_auc(x, y, trees=trees, folds=folds, repeats=repeats, seed=self.seed)
             | per_gene(x, y)
             | corr_agreement(x, y, self.genes, a, b, min_cells)
             | (diversity(x, one[0], y, one[1]) if a is None or b is None else diversity(x, a, y, b)),
@@ -579,6 +650,7 @@ class _Frame:
         return found
 
     def fidelity(self, points: np.ndarray, labels: Sequence) -> dict[str, float]:
+        """Let the classifiers tell the labels of points of the space: accuracy and macro-F1 of each."""
         told = {kind: label_scores(model, points, labels) for kind, model in self.told.items()}
         return {f"{kind}_{name}": scores[name] for kind, scores in told.items() for name in ("accuracy", "f1")}
 
