@@ -212,7 +212,11 @@ class LogNormaliser:
 
             logs = anndata.AnnData(self._log(counts))
             sc.pp.highly_variable_genes(logs, flavor="seurat", n_top_genes=self.n_hvg)
-            self.genes = np.asarray(self.detected)[logs.var["highly_variable"]].tolist()
+            # scanpy keeps every gene that ties with the last one: the first in the file are enough
+            chosen = np.flatnonzero(logs.var["highly_variable"])
+            spread = logs.var["dispersions_norm"].to_numpy()[chosen]
+            first = np.sort(chosen[np.argsort(-spread, kind="stable")[: self.n_hvg]])
+            self.genes = np.asarray(self.detected)[first].tolist()
         return self
 
     def __call__(self, counts: Matrix) -> Matrix:

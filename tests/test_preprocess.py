@@ -139,6 +139,13 @@ def test_cells_sum_to_the_target_before_variable_genes_are_chosen(counts):
     assert LogNormaliser().fit(alone)(alone).max() == pytest.approx(np.log(10_001), rel=1e-6)
 
 
+def test_genes_that_tie_with_the_last_variable_one_do_not_add_to_their_number(counts):
+    twins = np.hstack([counts[:, :10]] * 2)
+    chosen = LogNormaliser(min_cells=1, n_hvg=5).fit(twins)
+    assert len(chosen.genes) == 5
+    assert chosen.genes == sorted(chosen.genes)
+
+
 def test_new_cells_are_transformed_with_the_genes_of_the_training(counts):
     normaliser = LogNormaliser(n_hvg=10).fit(counts)
     np.testing.assert_allclose(normaliser(counts[:1]), normaliser(counts)[:1], rtol=1e-6)
