@@ -5,6 +5,7 @@ Nothing is computed here that a reader would quote: scores come in with the data
 
 from scgen_lib.plots.base import palette, style
 from scgen_lib.plots.claims import paper_beside_run
+from scgen_lib.plots.comparison import comparison_dots, direction, gap_table, score_table
 from scgen_lib.plots.denoising import (
     calibration,
     de_heatmaps,
@@ -48,15 +49,18 @@ __all__ = [
     "cell_images",
     "cell_violins",
     "cluster_table",
+    "comparison_dots",
     "confusions",
     "correlation_maps",
     "de_heatmaps",
     "diagram",
+    "direction",
     "dispersion_models",
     "divergence",
     "dropped_density",
     "embedding_panels",
     "gan_curves",
+    "gap_table",
     "gene_agreement",
     "history_panels",
     "logit_histograms",
@@ -72,6 +76,7 @@ __all__ = [
     "pseudotime_strips",
     "score_bars",
     "score_panels",
+    "score_table",
     "silhouette_bars",
     "simulated_embeddings",
     "style",
