@@ -45,8 +45,8 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 lock:
-	uv pip compile pyproject.toml --extra docs --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra docs --extra dev --extra cluster --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean:
 	rm -rf _build book/executed book/generated results .snakemake

@@ -17,6 +17,7 @@ DIRECT = [
     for line in [
         *PROJECT["dependencies"],
         *PROJECT["optional-dependencies"]["docs"],
+        *PROJECT["optional-dependencies"]["cluster"],
         *PROJECT["optional-dependencies"]["dev"],
     ]
 ]
