@@ -1,4 +1,4 @@
-"""The command ``scgen``: run a notebook, fetch data, write the book's generated pages."""
+"""The command ``scgen``: run a notebook or a row of a comparison, fetch data, write the book's generated pages."""
 
 import argparse
 import os
@@ -16,6 +16,18 @@ def _run(options: argparse.Namespace) -> None:
     given = runner.read_parameters(options.file) if options.file else {}
     given |= dict(options.parameters)
     runner.run(options.notebook, options.output, parameters=given, run_dir=options.run_dir, edition=options.edition)
+
+
+def _row(options: argparse.Namespace) -> None:
+    from scgen_lib import runner, sweeps
+
+    settings = runner.read_parameters(options.file) if options.file else {}
+    row = sweeps.Row(options.comparison, options.dataset, options.method, options.seed, settings)
+    found = sweeps.compute(row, options.out, attempt=options.attempt, tries=options.tries)
+    name = f"{row.comparison} {row.dataset} {row.method} {row.seed}"
+    if found is None:
+        raise runner.RunError(f"{name}: the process died at try {options.attempt} of {options.tries}; start it again.")
+    print(f"{name}: {found['reason'] or 'ok'} ({runner.duration(found['duration_s'])})")
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -49,6 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--run-dir", help="folder of the records and of run.json")
     run.add_argument("--edition", default="own")
     run.set_defaults(command=_run)
+
+    row = commands.add_parser("row", help="compute one row of a comparison: a data set, a method and a seed")
+    row.add_argument("comparison")
+    row.add_argument("--dataset", required=True)
+    row.add_argument("--method", required=True)
+    row.add_argument("--seed", type=int, default=0)
+    row.add_argument("--out", required=True, metavar="FILE", help="the row as JSON, or the reason why there is none")
+    row.add_argument("-f", dest="file", metavar="FILE", help="YAML file of settings; - is the standard input")
+    row.add_argument("--attempt", type=int, metavar="N", help="compute it in a process that may die (see --tries)")
+    row.add_argument("--tries", type=int, default=1, help="after so many attempts the death is the reason of a gap")
+    row.set_defaults(command=_row)
 
     fetch = commands.add_parser("fetch", help="download data sets, all or the named ones")
     fetch.add_argument("names", nargs="*", metavar="NAME")

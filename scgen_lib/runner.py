@@ -183,13 +183,14 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     """Return a hash of all that decides what a run computes.
 
     These are the notebook's cells, its parameters, the library with its claims and data registry, the lock file, and
-    the contents of any file or folder that a parameter names.
+    the contents of any file or folder that a parameter names; not where its results and the rows of a sweep lie.
     """
     import nbformat
 
     cells = [(cell.cell_type, cell.source) for cell in nbformat.read(notebook, as_version=4).cells]
-    values = {name: value for name, value in values.items() if name != "out"}
-    data = {name: provenance.sha256(v) for name, v in values.items() if isinstance(v, str) and v and os.path.exists(v)}
+    values = {name: value for name, value in values.items() if name not in ("out", "rows")}
+    texts = [text for value in values.values() for text in (value if isinstance(value, list) else [value])]
+    data = {text: provenance.sha256(text) for text in texts if isinstance(text, str) and text and os.path.exists(text)}
     content = [cells, values, data, library_hash(), provenance.lock_hash()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -214,7 +215,10 @@ def read_parameters(path: str | os.PathLike) -> dict[str, object]:
 
     try:
         text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
-        content = yaml.safe_load(text) or {}
+        try:
+            content = json.loads(text)  # YAML 1.1 would read its 1e-05 as a text
+        except ValueError:
+            content = yaml.safe_load(text) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ParameterError(f"Expected a YAML file of parameters, but {path} cannot be read: {reason}.") from error
@@ -224,7 +228,7 @@ def read_parameters(path: str | os.PathLike) -> dict[str, object]:
 
 
 def read_edition(path: str | os.PathLike) -> dict[str, dict]:
-    """Read the runs of an edition: a mapping of run names to notebook, page and parameters.
+    """Read the runs of an edition: a mapping of run names to notebook, page, parameters and sweep (false if left out).
 
     Raises
     ------
@@ -233,9 +237,10 @@ def read_edition(path: str | os.PathLike) -> dict[str, dict]:
     """
     runs = read_parameters(path)
     for name, entry in runs.items():
-        if not isinstance(entry, dict) or set(entry) != {"notebook", "page", "parameters"}:
+        if not isinstance(entry, dict) or set(entry) - {"sweep"} != {"notebook", "page", "parameters"}:
             raise ParameterError(
                 f"Expected run {name} of {path} to have notebook, page and parameters, got {entry!r:.80}; complete it."
             )
         entry["parameters"] = entry["parameters"] or {}
+        entry["sweep"] = bool(entry.get("sweep"))
     return runs

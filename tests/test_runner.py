@@ -95,22 +95,29 @@ def test_a_file_of_parameters_is_overruled_by_the_command_line(notebook, tmp_pat
     assert (seen["level"], seen["seed"]) == (5.0, 2)
 
 
+def test_small_numbers_of_a_json_file_stay_numbers(tmp_path):
+    (tmp_path / "p.json").write_text(json.dumps({"rate": 1e-5}))
+    assert runner.read_parameters(tmp_path / "p.json") == {"rate": 1e-5}
+
+
 def test_the_key_follows_cells_parameters_and_data_but_not_outputs(notebook, tmp_path):
-    values = {"level": 1.0, "dataset": "own.csv", "out": "a"}
+    values = {"level": 1.0, "dataset": "own.csv", "more": ["other.csv"], "out": "a", "rows": None}
     first = runner.key(notebook, values)
     content = nbformat.read(notebook, as_version=4)
     content.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="x")]
     nbformat.write(content, notebook)
-    assert runner.key(notebook, values | {"out": "b"}) == first
+    assert runner.key(notebook, values | {"out": "b", "rows": "c"}) == first
     keys = {first, runner.key(notebook, values | {"level": 2.0})}
     (tmp_path / "own.csv").write_text("1")
     keys.add(runner.key(notebook, values))
     (tmp_path / "own.csv").write_text("2")
     keys.add(runner.key(notebook, values))
+    (tmp_path / "other.csv").write_text("2")
+    keys.add(runner.key(notebook, values))
     content.cells[-1].source = "print(2)"
     nbformat.write(content, notebook)
     keys.add(runner.key(notebook, values))
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_start_up_lines_of_libraries_are_dropped_and_real_warnings_kept(tmp_path):
@@ -159,7 +166,10 @@ def test_a_reader_that_stops_reading_is_no_error():
 def test_an_edition_lists_notebook_page_and_parameters_of_each_run(tmp_path):
     path = tmp_path / "quick.yml"
     path.write_text("dca: {notebook: a.ipynb, page: dca, parameters: }\n")
-    assert runner.read_edition(path) == {"dca": {"notebook": "a.ipynb", "page": "dca", "parameters": {}}}
+    dca = {"notebook": "a.ipynb", "page": "dca", "parameters": {}, "sweep": False}
+    assert runner.read_edition(path) == {"dca": dca}
+    path.write_text("dca: {notebook: a.ipynb, page: dca, parameters: , sweep: true}\n")
+    assert runner.read_edition(path) == {"dca": dca | {"sweep": True}}
     path.write_text("dca: {notebook: a.ipynb, pages: dca, parameters: {}}\n")
     with pytest.raises(ParameterError, match=r"run dca .* to have notebook, page and parameters"):
         runner.read_edition(path)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -119,3 +120,107 @@ def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
     for entry in runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml").values():
         spec = parameters.from_notebook(provenance.ROOT / entry["notebook"])
         parameters.check({"edition": edition} | entry["parameters"], spec)
+
+
+# A comparison whose methods are a line each; it leaves a mark for each row that is computed.
+TOY = """
+import os, signal, sys
+from scgen_lib import comparisons
+from scgen_lib.comparisons import Comparison, Method, Metric
+
+def mark(case, seed, settings):
+    with open("ran.txt", "a") as file:
+        file.write(f"{case}{seed}\\n")
+    return settings["level"] * case + seed
+
+def fail(case, seed, settings):
+    raise OSError("no answer")
+
+def die(case, seed, settings):
+    mark(case, seed, settings)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def take_along(case, seed, settings):
+    mark(case, seed, settings)
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+COMPARISON = Comparison(
+    "denoising", {"good": Method(mark), "bad": Method(fail), "dies": Method(die), "falls": Method(take_along)},
+    {"error": Metric("error", "lower")}, lambda dataset, seed, settings: {"a": 1, "b": 2}[dataset],
+    lambda case, output, seed, settings: {"error": output},
+)
+sys.modules["scgen_lib.comparisons.denoising"] = sys.modules[__name__]
+"""
+ASKED = """\
+datasets: list[str] = ["a"]  # any: data
+methods: list[str] = ["good"]  # subset of good, bad, dies, falls: methods
+seeds: list[int] = [0]  # in [0, inf): seeds
+rows: str | None = None  # any: folder of rows
+level: float = 1e-05  # in [0, inf): level"""
+GATHER = """\
+from pathlib import Path
+from scgen_lib import comparisons
+
+values = {name: globals()[name] for name in ("level",)}
+assert comparisons.settings_of(parameters.check_namespace(globals())) == values
+table = comparisons.table("denoising", datasets=datasets, methods=methods, seeds=seeds, settings=values, folder=rows)
+table.to_csv(Path(out) / "comparison.csv", index=False)"""
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, write_notebook):
+    """A project with a comparison of which each row is a job."""
+    project = tmp_path_factory.mktemp("compared")
+    (project / "sitecustomize.py").write_text("import toy\n")
+    (project / "toy.py").write_text(TOY)
+    write_notebook(project / "notebooks" / "denoising.ipynb", GATHER, parameters=ASKED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(project), os.environ.get("PYTHONPATH")])))
+        asked = {"datasets": ["a", "b"], "methods": ["good", "bad", "dies", "falls"], "seeds": [0]}
+        compare(project, **asked)
+        assert snakemake(project)[0] == 0
+        yield project
+
+
+def compare(project, **asked):
+    (project / "editions").mkdir(exist_ok=True)
+    entry = {"notebook": "notebooks/denoising.ipynb", "page": "denoising", "parameters": asked, "sweep": True}
+    (project / "editions" / "quick.yml").write_text(yaml.safe_dump({"denoising": entry}))
+
+
+def rows(project):
+    table = pd.read_csv(project / "results/quick/denoising/comparison.csv").set_index(["dataset", "method", "seed"])
+    return table.sort_index()
+
+
+def test_each_row_of_a_comparison_is_a_job_and_a_death_is_a_gap_with_its_reason(compared):
+    table = rows(compared)
+    assert table["value"].dropna().to_dict() == {("a", "good", 0): 1e-5, ("b", "good", 0): 2e-5}
+    reason = table["reason"].xs("a")
+    assert reason["bad", 0] == "OSError: no answer"
+    assert reason["dies", 0] == ("Its process was ended by SIGKILL, most often for lack of memory, at try 2 of 2.")
+    assert reason["falls", 0] == "Its job was ended 2 times before its end: out of memory, out of time or cancelled."
+    # once for the row that answers, twice for those that die, and no more for the notebook, which only gathers
+    assert ran(compared) == ["10"] * 5 + ["20"] * 5
+    folder = compared / "results/quick/denoising/rows"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        f"{d}__{m}__0.json" for d in "ab" for m in ("good", "bad", "dies", "falls")
+    )
+
+
+def test_the_same_comparison_started_twice_runs_nothing_and_more_seeds_run_only_themselves(compared):
+    compare(compared, datasets=["a", "b"], methods=["good", "bad", "dies", "falls"], seeds=[0])
+    assert snakemake(compared)[0] == 0
+    assert ran(compared) == []
+    compare(compared, datasets=["a", "b"], methods=["good"], seeds=[0, 1])
+    assert snakemake(compared)[0] == 0
+    assert ran(compared) == ["11", "21"]
+    assert len(rows(compared)) == 4
+    # a row that is thrown away is computed again, and the page with it
+    (compared / "results/quick/denoising/rows/a__good__1.json").unlink()
+    page = compared / "book/executed/denoising.ipynb"
+    old = page.stat().st_mtime_ns
+    assert snakemake(compared)[0] == 0
+    assert ran(compared) == ["11"]
+    assert page.stat().st_mtime_ns > old
