@@ -163,6 +163,16 @@ def test_a_method_that_beats_the_truth_and_a_negative_that_nobody_beats_are_name
     assert "nothing is NOT beaten by any" in line["words"]
 
 
+def test_only_a_negative_control_that_the_metric_can_find_out_is_asked_for():
+    rule = {"error": Metric("error", "lower", negative=("shuffled",))}
+    methods = METHODS | {"shuffled": Method(lambda *_: 5.0, comparisons.NEGATIVE)}
+    other = comparison(methods=methods, metrics=rule, score=lambda case, output, seed, settings: {"error": output})
+    got = table(other, methods=["nothing", "shuffled", "truth", "good"])
+    line = comparisons.check_controls(other, got).iloc[0]
+    assert "shuffled is beaten" in line["words"]
+    assert "nothing" not in line["words"]
+
+
 @pytest.mark.parametrize(("better", "best"), [("lower", 1.0), ("higher", 3.0), (2.2, 2.0)])
 def test_better_is_lower_higher_or_nearer(better, best):
     metric = Metric("m", better)
