@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgen_lib import claims, parameters, provenance, results, runner
+from scgen_lib import claims, downloads, parameters, provenance, results, runner
 from scgen_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         "claims.json": table.to_json(orient="records", indent=1, force_ascii=False),
     }.items():
         provenance.write_atomically(GENERATED / name, content)
+    downloads.write(entries, GENERATED)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:

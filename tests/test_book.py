@@ -8,6 +8,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -278,3 +279,13 @@ def test_the_landing_page_takes_the_figure_of_a_chapter(built):
     page = (built / "book" / "index.html").read_text()
     assert CAPTION in page
     assert (built / "_images" / "dca.png").exists()
+
+
+def test_a_chapter_offers_its_files_and_launches_its_notebook(built):
+    page = (built / "book" / "executed" / "dca.html").read_text()
+    for file in ("dca.ipynb", "parameters.yml", "records.json", "values.csv", "claims.csv"):
+        (target,) = set(re.findall(rf'href="([^"]*/_downloads/\w+/{re.escape(file)})"', page))
+        assert (built / "book" / "executed" / target).is_file()
+    assert '/main?urlpath=lab/tree/quick/dca.ipynb"' in page
+    assert '/blob/gh-pages/main/colab/dca.ipynb"' in page
+    assert (built / "colab" / "dca.ipynb").exists()
