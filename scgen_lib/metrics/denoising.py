@@ -1,5 +1,6 @@
 """How well missing counts are found and filled, against a known truth; `mcv` and its parts need none."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,10 +11,12 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
 from scgen_lib.metrics.molecular import gene_mean, mcv, mcv_mse, mcv_poisson, thin
+from scgen_lib.metrics.smoothing import low_rank, neighbour_mean
 
 __all__ = [
     "baselines", "detection", "detection_curve", "distance", "dropout_mask", "dropout_rates", "f1_dropout", "fill",
-    "gene_mean", "mcv", "mcv_mse", "mcv_poisson", "thin", "truth_scores",
+    "gene_mean", "low_rank", "mcv", "mcv_mse", "mcv_poisson", "neighbour_mean", "spurious_correlation", "thin",
+    "truth_scores",
 ]  # fmt: skip
 
 Rounding = Literal["none", "floor", "round"]
@@ -311,6 +314,44 @@ def truth_scores(estimate: Matrix, truth: Matrix, observed: Matrix) -> dict[str,
         scores[f"spearman{suffix}"] = _correlation(rankdata(y, axis=axis), rankdata(m, axis=axis), axis)
     scores["cosine"] = float(np.mean((y * m).sum(1) / (np.linalg.norm(y, axis=1) * np.linalg.norm(m, axis=1))))
     return scores
+
+
+def spurious_correlation(values: Matrix, groups: Sequence, quantile: float = 0.95) -> float:
+    """Measure how strongly genes correlate that have nothing to do with each other.
+
+    Parameters
+    ----------
+    values
+        Logarithms of genes after denoising, cells × genes; before it, every gene was permuted by itself among the cells
+        of a group, which left no correlation within a group.
+    groups
+        Group of each cell.
+    quantile
+        Which quantile of |r| over the pairs of genes.
+
+    Returns
+    -------
+    float
+        Of Pearson's r within groups, from values less the mean of their group; 0 is best. A gene that does not vary is
+        correlated with none. By chance alone |r| reaches about 2 / √cells.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite, there are fewer than two genes, or not one group a cell.
+    """
+    values, codes = dense("values", values).astype(np.float64), pd.factorize(np.asarray(groups))[0]
+    if values.shape[1] < 2 or len(codes) != len(values):
+        raise DataError(
+            f"Expected two genes or more and a group a cell, but there are {values.shape[1]} genes, {len(values)} "
+            f"cells and {len(codes)} groups: give one group for each cell."
+        )
+    residual = values - pd.DataFrame(values).groupby(codes).transform("mean").to_numpy()
+    size = np.linalg.norm(residual, axis=0)
+    # what is left of a constant is the noise of the arithmetic
+    residual = np.where(size > 1e-9 * np.linalg.norm(values, axis=0), residual / np.where(size > 0, size, 1), 0)
+    pairs = np.triu_indices(values.shape[1], 1)
+    return float(np.quantile(np.abs(residual.T @ residual)[pairs], quantile))
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -217,3 +217,18 @@ def test_other_shapes_and_negative_estimates_are_refused():
         denoising.detection(SCORE[:2], OBSERVED, TRUTH)
     with pytest.raises(DataError, match="negative"):
         denoising.distance(TRUTH, -SCORE, OBSERVED)
+
+
+def test_permuted_genes_correlate_by_chance_until_something_joins_them():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(["a", "b"], 200)
+    # the types differ in all genes: within a type nothing is left of it
+    independent = rng.normal(size=(400, 20)) + 5 * (groups == "a")[:, None]
+    by_chance = denoising.spurious_correlation(independent, groups)
+    assert 1 / np.sqrt(400) < by_chance < 3 / np.sqrt(400)
+    joined = independent + 2 * rng.normal(size=(400, 1))
+    assert denoising.spurious_correlation(joined, groups) == pytest.approx(0.8, abs=0.05)
+    assert denoising.spurious_correlation(independent, ["all"] * 400) > 0.8
+    assert denoising.spurious_correlation(np.full((400, 20), 0.1) * np.arange(20), groups) == 0
+    with pytest.raises(DataError, match="two genes or more and a group a cell"):
+        denoising.spurious_correlation(independent, groups[:3])

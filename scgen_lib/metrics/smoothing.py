@@ -1,0 +1,76 @@
+"""Denoisers that need no network: what a trained one has to beat, beside `molecular.gene_mean`."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
+
+
+def low_rank(counts: Matrix, k: int = 10, seed: int = 0) -> np.ndarray:
+    """Reconstruct cells from k principal components of ln(1 + x) of cells scaled to 10,000.
+
+    Parameters
+    ----------
+    counts
+        Raw counts, cells × genes.
+    k
+        Components, fewer where the matrix has fewer.
+    seed
+        Seed of the solver.
+
+    Returns
+    -------
+    ndarray, float64, cells × genes
+        Values of 0 or more that sum to the total of the cell.
+
+    Raises
+    ------
+    DataError
+        If counts are negative or not finite.
+    """
+    counts = dense("counts", counts)
+    x = log_normalise(counts, 1e4, allow_empty=True)
+    pca = PCA(min(k, *x.shape), random_state=seed).fit(x)
+    return _at_depth(np.expm1(np.maximum(pca.inverse_transform(pca.transform(x)), 0)), counts)
+
+
+def neighbour_mean(counts: Matrix, k: int = 15, components: int = 10, seed: int = 0) -> np.ndarray:
+    """Replace every cell by the pooled counts of its k nearest cells, itself among them.
+
+    Parameters
+    ----------
+    counts
+        Raw counts, cells × genes.
+    k
+        Cells that are pooled, all where there are fewer.
+    components
+        Principal components of ln(1 + x) of cells scaled to 10,000, in which distances are Euclidean.
+    seed
+        Seed of the solver.
+
+    Returns
+    -------
+    ndarray, float64, cells × genes
+        Values of 0 or more that sum to the total of the cell. Cells enter the pool by their shares of genes, so that a
+        deep neighbour counts no more than another.
+
+    Raises
+    ------
+    DataError
+        If counts are negative or not finite.
+    """
+    counts = dense("counts", counts)
+    x = log_normalise(counts, 1e4, allow_empty=True)
+    points = PCA(min(components, *x.shape), random_state=seed).fit_transform(x)
+    nearest = NearestNeighbors(n_neighbors=min(k, len(x))).fit(points).kneighbors(points, return_distance=False)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.where(totals > 0, totals, 1)
+    pooled = np.zeros(shares.shape)
+    for column in nearest.T:
+        pooled += shares[column]
+    return _at_depth(pooled, counts)
+
+
+def _at_depth(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return values * (counts.sum(axis=1, keepdims=True) / np.maximum(values.sum(axis=1, keepdims=True), 1e-12))
