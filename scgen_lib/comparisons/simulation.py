@@ -53,9 +53,9 @@ DEFAULTS = {
 GROUPS = {
     "discrimination": {
         "rf_auc": Metric("AUC of a forest, real against simulated", 0.5, negative=("poisson",)),
-        "rf_auc_counts": Metric("the same, all cells as counts", 0.5, negative=("poisson",)),
+        "rf_auc_counts": Metric("AUC, all cells as counts", 0.5, negative=("poisson",)),
         "mmd2": Metric("MMD²", 0.0, negative=("poisson",)),
-        "mmd2_counts": Metric("the same, all cells as counts", 0.0, negative=("poisson",)),
+        "mmd2_counts": Metric("MMD², all cells as counts", 0.0, negative=("poisson",)),
         "mmd2_p": Metric("p-value of MMD²", "higher", judged=False),
     },
     "mixing": {
@@ -82,23 +82,30 @@ GROUPS = {
     "correlation": {
         "corr_pearson": Metric("gene–gene correlations, r", "higher", negative=("poisson",)),
         "corr_rms": Metric("gene–gene correlations, RMS difference", "lower", negative=("poisson",)),
-        "corr_within_pearson": Metric("the same within types, r", "higher", negative=("permuted",)),
-        "corr_within_rms": Metric("the same within types, RMS difference", "lower", negative=("permuted",)),
+        "corr_within_pearson": Metric("correlations within types, r", "higher", negative=("permuted",)),
+        "corr_within_rms": Metric("correlations within types, RMS difference", "lower", negative=("permuted",)),
     },
     "types": {
         "accuracy_excess": Metric("types told: accuracy above that on real cells", 0.0, negative=("poisson",)),
         "f1_excess": Metric("types told: macro-F1 above that on real cells", 0.0, negative=("poisson",)),
         "accuracy": Metric("types told: accuracy", "higher", judged=False),
         "f1": Metric("types told: macro-F1", "higher", judged=False),
-        "reverse_accuracy": Metric("real types told after learning from these cells", "higher", negative=("poisson",)),
-        "markers_jaccard": Metric("overlap of 20 markers a type", "higher", negative=("poisson",)),
-        "markers_lfc": Metric("log fold changes of markers, Spearman", "higher", negative=("poisson",)),
+        # a simulator has seen more cells than there are in a sample of real ones, and may know means better than that
+        "reverse_accuracy": Metric("real types told after learning from these cells", "higher", judged=False),
+        "markers_jaccard": Metric("overlap of 20 markers a type", "higher", judged=False),
+        "markers_lfc": Metric("log fold changes of markers, Spearman", "higher", judged=False),
     },
     "memorisation": {
         "nn_train": Metric("distance to the nearest training cell", 1.0, negative=("bootstrap",)),
-        "nn_train_5": Metric("the same, its 5th percentile", "higher", judged=False),
+        "nn_train_5": Metric("that distance, 5th percentile", "higher", judged=False),
         "copies": Metric("share of copies of training cells", "lower", negative=("bootstrap",)),
         "distinct": Metric("share of distinct cells", "higher", negative=("bootstrap",)),
+    },
+    "size": {
+        "n_train": Metric("training cells", "higher", judged=False),
+        "n_cells": Metric("cells a side", "higher", judged=False),
+        "n_genes": Metric("genes", "higher", judged=False),
+        "n_types": Metric("types", "higher", judged=False),
     },
 }
 METRICS = {name: metric for group in GROUPS.values() for name, metric in group.items()}
@@ -122,15 +129,12 @@ class Case:
         The held-out cells, the controls, the space and the classifiers.
     wanted
         Type of each cell to make, (n,).
-    about
-        ``uns["dataset"]`` of the data set, the cells of both parts and what was left out.
     """
 
     cells: anndata.AnnData
     train: Cells
     frame: realism.Frame
     wanted: np.ndarray
-    about: Mapping[str, object]
 
     @property
     def labelled(self) -> bool:
@@ -188,20 +192,15 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     chosen = complete(settings)
     own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
     cells = data.load(dataset, labels=chosen["labels"] if own else None)
-    left_out = {}
     if "cell_type" in cells.obs:
-        left_out["no type"] = int(cells.obs["cell_type"].isna().sum())
         cells = cells[cells.obs["cell_type"].notna().to_numpy()].copy()
     else:
         cells.obs["cell_type"] = pd.Categorical([ONE_TYPE] * cells.n_obs)
-    about = cells.uns["dataset"]
     most = chosen["max_cells"]
     if most is not None and most < cells.n_obs:
-        left_out["above max_cells"] = cells.n_obs - most
         cells = cells[np.sort(np.random.default_rng(seed).permutation(cells.n_obs)[:most])].copy()
     names = ("min_class_size", "test_cells", "n_top_genes")
     cells = process(cells, **{name: chosen[name] for name in names}, split_seed=seed)
-    left_out["filters and small types"] = cells.uns["scgan"]["dropped"]["cells"]
     cells, test = (cells[(cells.obs["split"] == part).to_numpy()].copy() for part in ("train", "test"))
     # nothing can be learnt about a gene that no training cell has
     genes = checks.totals(cells.layers["counts"], 0) > 0
@@ -216,9 +215,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     frame = realism.Frame(train, held_out, n, seed, trees=chosen["forest_trees"])
     types = cells.obs["cell_type"].astype(str).to_numpy()
     wanted = np.random.default_rng([seed, n]).permutation(types)[:n]
-    sizes = {"training cells": cells.n_obs, "held-out cells": test.n_obs, "cells a side": n, "genes": cells.n_vars}
-    facts = sizes | {"types": len(set(types)) if labelled else 0, "left out": left_out}
-    return Case(cells, train, frame, wanted, dict(about) | facts)
+    return Case(cells, train, frame, wanted)
 
 
 def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, float]:
@@ -247,6 +244,8 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
         again = realism.rf_auc(frame.log, logs, **forest, seed=seed)
         again |= realism.mmd2(frame.points, frame.space(logs), frame.space.bandwidth, permutations=0)
     found |= {f"{name}_counts": again[name] for name in ("rf_auc", "mmd2")}
+    found |= {"n_train": case.cells.n_obs, "n_cells": len(case.wanted), "n_genes": case.cells.n_vars}
+    found["n_types"] = len(set(case.train.labels)) if case.labelled else 0
     return {name: found[name] for name in METRICS if name in found and math.isfinite(found[name])}
 
 
