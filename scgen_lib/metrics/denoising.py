@@ -327,13 +327,13 @@ def spurious_correlation(values: Matrix, groups: Sequence, quantile: float = 0.9
     groups
         Group of each cell.
     quantile
-        Which quantile of |r| over the pairs of genes.
+        Which quantile of the absolute r over the pairs of genes.
 
     Returns
     -------
     float
         Of Pearson's r within groups, from values less the mean of their group; 0 is best. A gene that does not vary is
-        correlated with none. By chance alone |r| reaches about 2 / √cells.
+        correlated with none. By chance alone its absolute value reaches about 2 / √cells.
 
     Raises
     ------
