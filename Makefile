@@ -24,6 +24,7 @@ pages: $(READY)
 
 html: $(READY)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	$(BIN)/python tools/check_links.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadscope

@@ -1,16 +1,17 @@
-"""The generated parts of the book: scorecard, run ledger, data sets; and the gate before them.
+"""The generated parts of the book: landing page, scorecard, findings, ledger, data sets; and the gate.
 
 All paths are relative to the present folder, the top of the project.
 """
 
 import base64
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgen_lib import claims, downloads, parameters, provenance, results, runner
+import yaml
+
+from scgen_lib import claims, downloads, findings, markdown, parameters, provenance, runner, scorecard
 from scgen_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,17 +28,25 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     RunError
         If a run is missing, failed or out of date; one line a run.
     """
-    entries = gate(edition, editions_dir=editions_dir)
-    table = scorecard(edition, [entry["run"] for entry in entries])
-    data = datasets()
-    figures = {entry["page"]: figure for entry in entries if (figure := _figure(entry["page"]))}
+    entries = _in_order(gate(edition, editions_dir=editions_dir))
+    runs = [_read(Path("results", edition, entry["run"], "records.json")) for entry in entries]
+    pages = {entry["page"]: _figures(entry["page"]) for entry in entries}
+    places = {page: i for i, page in enumerate(pages)}
+    table = scorecard.collect(edition, runs)
+    order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
+    table = table.loc[order].reset_index(drop=True)
+    found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
+    findings.draw(found, GENERATED)
     for name, content in {
-        "summary.md": _summary(table),
-        "figures.md": "\n".join(_figure_link(page, caption) for page, (_, caption) in figures.items()),
-        **{f"{page}.png": image for page, (image, _) in figures.items()},
-        "scorecard.md": _claims(table),
+        "totals.md": scorecard.totals(table),
+        "summary.md": scorecard.summary(table),
+        "papers.md": _cards(pages, table),
+        "scorecard.md": scorecard.listing(table, pages),
+        "findings-table.md": findings.overview(found),
+        "findings.md": findings.listing(found, pages),
+        "findings.json": json.dumps(found, indent=1, ensure_ascii=False),
         "ledger.md": "\n".join(map(_ledger, entries)),
-        "datasets.md": data,
+        "datasets.md": datasets(),
         "claims.csv": table.to_csv(index=False),
         "claims.json": table.to_json(orient="records", indent=1, force_ascii=False),
     }.items():
@@ -90,58 +99,6 @@ def _read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def scorecard(edition: str, runs: Iterable[str]) -> "pd.DataFrame":
-    """Return all claims beside the values of an edition's runs (see :func:`scgen_lib.results.compare`)."""
-    import pandas as pd
-
-    tables = []
-    for name in runs:
-        content = _read(Path("results", edition, name, "records.json"))
-        tables.append(results.compare(claims.claims(), content["records"], content.get("parameters")))
-    table = pd.concat(tables or [results.compare(claims.claims(), [])])
-    # A claim that one run does not touch may be judged by another one.
-    idle = table["seeds"].eq(0) & table["verdict"].eq(claims.NOT_TESTED)
-    busy = set(table.loc[~idle, "claim"])
-    table = table[~(idle & table["claim"].isin(busy))].drop_duplicates(["claim", "variant", "dataset", "mean"])
-    order = {item.id: place for place, item in enumerate(claims.claims())}
-    table = table.sort_values("claim", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    table.insert(0, "paper", table["claim"].map({item.id: item.paper for item in claims.claims()}))
-    return table.assign(edition=edition)
-
-
-def _headline(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one row a claim: the variant of the released code where there are several."""
-    ranked = table.assign(rank=(~table["variant"].isin(["faithful"]) & table["variant"].notna()).astype(int))
-    return ranked.sort_values("rank", kind="stable").drop_duplicates("claim").sort_index()
-
-
-def _summary(table: "pd.DataFrame") -> str:
-    counted = _headline(table)
-    rows = []
-    for paper, part in counted.groupby("paper", sort=False):
-        counts = [str(int((part["verdict"] == word).sum())) for word in claims.SHAPES]
-        rows.append([f"{{cite}}`{paper}`", str(len(part)), *counts])
-    heads = ["paper", "claims", *(_verdict(word) for word in claims.SHAPES)]
-    judged = counted[counted["verdict"] != claims.NOT_TESTED]
-    text = _markdown(heads, rows)
-    return text + ("\n" + _rows(judged) if len(judged) else "\nNo claim has been judged by this edition.\n")
-
-
-def _claims(table: "pd.DataFrame") -> str:
-    parts = [f"## {{cite:t}}`{paper}`\n\n{_rows(part)}" for paper, part in table.groupby("paper", sort=False)]
-    return "\n".join(parts)
-
-
-def _rows(table: "pd.DataFrame") -> str:
-    text = results.words(table).map(_plain)
-    text["verdict"] = [_verdict(word) for word in table["verdict"]]
-    return _markdown(list(text.columns), text.to_numpy().tolist())
-
-
-def _verdict(word: str) -> str:
-    return f'<span class="verdict {word.replace(" ", "-")}">{claims.SHAPES[word]} {word}</span>'
-
-
 def _ledger(entry: dict) -> str:
     facts = entry["provenance"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
@@ -151,7 +108,7 @@ def _ledger(entry: dict) -> str:
         "status": entry["status"],
         "started": entry["started"].replace("T", " ").replace("+00:00", " UTC"),
         "duration": runner.duration(entry["duration_s"]),
-        "hardware": _plain(runner.machine(facts["hardware"])),
+        "hardware": markdown.escape(runner.machine(facts["hardware"])),
         "commit": f"`{facts['commit'] or 'unknown'}`",
         "lock file": f"`sha256 {(facts['lock_sha256'] or 'none')[:12]}`",
         "key": f"`{entry['key'][:12]}`",
@@ -159,26 +116,53 @@ def _ledger(entry: dict) -> str:
         "seed": str(entry["seed"]),
         "parameters": " ".join(f"`{name}={value!r}`" for name, value in entry["parameters"].items() if name != "out"),
     }
-    return f"## Run {entry['run']}\n\n" + _markdown(["", ""], [[name, value] for name, value in rows.items()])
+    return f"## Run {entry['run']}\n\n" + markdown.table(["", ""], [[name, value] for name, value in rows.items()])
 
 
-def _figure(page: str) -> tuple[bytes, str] | None:
-    """Return a chapter's figure for the landing page and its caption: the first image of the cell tagged `landing`."""
-    notebook = _read(Path("book/executed", f"{page}.ipynb"))
-    for cell in notebook["cells"]:
-        if "landing" in cell["metadata"].get("tags", ()):
-            for output in cell["outputs"]:
-                if image := output.get("data", {}).get("image/png"):
-                    figure = cell["metadata"].get("mystnb", {}).get("figure", {})
-                    return base64.b64decode("".join(image)), figure.get("caption", "")
-    return None
+def _figures(page: str) -> dict[str, dict]:
+    """Return the figures that a page shows, by label: caption, PNG, and whether the landing page takes it."""
+    found = {}
+    for cell in _read(Path("book/executed", f"{page}.ipynb"))["cells"]:
+        about = cell["metadata"].get("mystnb", {}).get("figure", {})
+        images = [output.get("data", {}).get("image/png") for output in cell.get("outputs", ())]
+        if (image := next(filter(None, images), None)) and "name" in about:
+            landing = "landing" in cell["metadata"].get("tags", ())
+            found[about["name"]] = {"caption": about.get("caption", ""), "image": image, "landing": landing}
+    return found
 
 
-def _figure_link(page: str, caption: str) -> str:
-    return (
-        f"```{{figure}} generated/{page}.png\n:target: executed/{page}.html\n:alt: {caption or page}\n\n"
-        f"{_plain(caption)} From {{doc}}`executed/{page}`.\n```\n"
-    )
+def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame") -> str:
+    """Return a card for each page with a figure for the landing page: the figure, the question, the verdicts."""
+    papers = {paper.chapter: paper for paper in claims.papers()}
+    cards = []
+    for page, figures in pages.items():
+        shown = next(((label, figure) for label, figure in figures.items() if figure["landing"]), None)
+        if shown is None:
+            continue
+        label, figure = shown
+        provenance.write_atomically(GENERATED / f"{page}.png", base64.b64decode("".join(figure["image"])))
+        lines = [":::{card-header}", f"{{doc}}`/book/executed/{page}`", ":::", ""]
+        lines += [f"```{{image}} generated/{page}.png", f":target: executed/{page}.html#{label}"]
+        lines += [f":alt: {figure['caption']}", "```", ""]
+        if page in papers:
+            found = scorecard.counts(table[table["chapter"] == page])
+            marks = " ".join(f"{n}&nbsp;{scorecard.badge(word)}" for word, n in found.items() if n)
+            lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`"]
+            lines += ["", ":::{card-footer}", marks, ":::"]
+        cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")
+    return ":::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n" if cards else ""
+
+
+def _in_order(entries: Iterable[dict]) -> list[dict]:
+    """Sort runs by the place of their pages in the table of contents; pages that are not in it stand last."""
+    contents = yaml.safe_load(Path("_toc.yml").read_text(encoding="utf-8"))
+    places = {Path(chapter["file"]).name: i for i, chapter in enumerate(_chapters(contents))}
+    return sorted(entries, key=lambda entry: places.get(entry["page"], len(places)))
+
+
+def _chapters(contents: Mapping) -> Iterator[dict]:
+    for part in contents["parts"]:
+        yield from part["chapters"]
 
 
 def datasets() -> str:
@@ -186,16 +170,6 @@ def datasets() -> str:
     from scgen_lib import data
 
     table = data.datasets().astype(object).fillna("?")
-    return _markdown(
-        list(table.columns), [[_plain(str(cell)) for cell in row] for row in table.itertuples(index=False)]
+    return markdown.table(
+        list(table.columns), [[markdown.escape(str(cell)) for cell in row] for row in table.itertuples(index=False)]
     )
-
-
-def _plain(text: str) -> str:
-    """Escape what Markdown would take for markup."""
-    return re.sub(r"([\\|*_<>$\[\]`{}~#])", r"\\\1", " ".join(text.split()))
-
-
-def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"

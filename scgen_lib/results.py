@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ class Run:
         self.name, self.seed, self.out = name, seed, out
         self.parameters, self.dataset = dict(parameters or {}), dict(dataset or {})
         self.records: list[dict] = []
+        self.findings: list[dict] = []
         self.started = provenance.now()
 
     def add(
@@ -78,6 +79,44 @@ class Run:
             "dataset": dataset or self.dataset.get("name"), "variant": variant, "method": method, "note": note,
         })  # fmt: skip
 
+    def finding(
+        self,
+        name: str,
+        does: str,
+        instead: str,
+        quantity: str,
+        *,
+        released: float | Sequence[float],
+        described: float | Sequence[float],
+        part: bool = False,
+        figure: str | None = None,
+    ) -> None:
+        """Record what the released code does beside what is described, and one quantity measured both ways.
+
+        What is not finite on one side has not been measured: it is left out.
+
+        Parameters
+        ----------
+        name
+            Name of the finding in the chapter's table.
+        does, instead
+            What the released code does, and what the description asks for; words without a full stop.
+        quantity
+            What was measured, with its unit.
+        released, described
+            Its value or values (one a seed) in the one case and in the other.
+        part
+            Whether it is a property of a part (weights, settings, time), and not a score of the chapter's result.
+        figure
+            Label of the figure of the chapter that shows it.
+        """
+        sides = [[float(x) for x in (side if isinstance(side, Iterable) else [side])] for side in (released, described)]
+        if all(side and all(map(math.isfinite, side)) for side in sides):
+            self.findings.append({
+                "name": name, "does": does, "instead": instead, "quantity": quantity, "released": sides[0],
+                "described": sides[1], "part": bool(part), "figure": figure,
+            })  # fmt: skip
+
     def table(self, paper: str) -> "pd.DataFrame":
         """Return the paper beside this run, a row a claim (see :func:`compare`)."""
         return compare(claims(paper), self.records, self.parameters)
@@ -98,7 +137,7 @@ class Run:
                 "started": self.started.isoformat(timespec="seconds"),
                 "duration_s": round((provenance.now() - self.started).total_seconds(), 1),
             },
-            "records": self.records,
+            "records": self.records, "findings": self.findings,
         }  # fmt: skip
         provenance.write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
         return path
@@ -154,18 +193,18 @@ def words(table: "pd.DataFrame") -> "pd.DataFrame":
     for row in table.itertuples():
         run = "–"
         if row.seeds:
-            run = _number(row.mean, 3) + (f" ± {_number(row.sd, 2)}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
+            run = rounded(row.mean, 3) + (f" ± {rounded(row.sd, 2)}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
         unit = "" if row.unit in ("1", "silhouette") else f" {row.unit}"
         rows.append({
             "claim": row.metric + (f" ({row.variant})" if isinstance(row.variant, str) else ""),
-            "published": "–" if math.isnan(row.published) else f"{_number(row.published, 6)}{unit}",
+            "published": "–" if math.isnan(row.published) else f"{rounded(row.published, 6)}{unit}",
             "this run": run, "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
             "data": row.dataset, "where": row.where,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _number(value: float, digits: int) -> str:
+def rounded(value: float, digits: int) -> str:
     """Round to significant digits, but show thousands in full: a count is right or wrong in its last place."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 

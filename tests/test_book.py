@@ -16,11 +16,15 @@ import threading
 import urllib.parse
 from pathlib import Path
 
+import bs4
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 
-from scgen_lib import pages, provenance, runner
+from scgen_lib import claims, pages, provenance, results, runner, scorecard
+
+LINKS = provenance.ROOT / "tools" / "check_links.py"
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -49,7 +53,7 @@ def project(tmp_path_factory, write_notebook):
     shutil.copytree(provenance.ROOT / "book", root / "book", ignore=ignored)
     text = r"The rate is $\pi_{ij} = 1 / (1 + e^{-x})$ of dropout."
     figure = nbformat.v4.new_code_cell(
-        FIGURE, metadata={"tags": ["landing"], "mystnb": {"figure": {"caption": CAPTION}}}
+        FIGURE, metadata={"tags": ["landing"], "mystnb": {"figure": {"caption": CAPTION, "name": "fig-dca-a1-bars"}}}
     )
     write_notebook(root / "notebooks" / "dca.ipynb", RECORDS, figure, LONG, text=text)
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {}}}
@@ -123,14 +127,24 @@ def test_the_scorecard_has_every_claim_with_its_verdict(inside):
     pages.write("quick")
     table = json.loads((inside / "book/generated/claims.json").read_text())
     rows = {row["claim"]: row for row in table}
+    assert set(rows) == {item.id for item in claims.claims()}
     assert rows["dca.fig2.g2.true"]["verdict"] == "reproduced"
     assert rows["dca.fig2.g2.true"]["mean"] == pytest.approx(0.62)
     assert rows["dca.fig2.g6.true"]["reason"] == "not run"
-    summary = (inside / "book/generated/summary.md").read_text()
     own = [claim for claim in rows if claim.startswith("dca.")]
-    assert f"| {{cite}}`eraslan2019` | {len(own)} | 1 | 0 | 0 | {len(own) - 1} |" in summary
-    assert '<span class="verdict reproduced">● reproduced</span>' in summary
-    assert "0.62 ± 0.016 (n = 5)" in summary
+    summary = (inside / "book/generated/summary.md").read_text()
+    assert f"<scorecard-dca>` {{cite}}`eraslan2019` | {len(own)} | 1 | 0 | 0 | {len(own) - 1} |" in summary
+    totals = (inside / "book/generated/totals.md").read_text()
+    assert f"<strong>{len(rows) - 1}</strong> {scorecard.badge('not tested')}" in totals
+
+
+def test_a_claim_links_to_its_figure_or_else_to_its_chapter(inside):
+    pages.write("quick")
+    rows = {m[1]: line for line in (inside / "book/generated/scorecard.md").read_text().splitlines()
+            if (m := re.search(r'id="([^"]+)"', line))}  # fmt: skip
+    assert rows["dca.fig2.g2.true"].endswith("| {numref}`Fig. %s <fig-dca-a1-bars>` |")
+    # this chapter does not draw the loss
+    assert rows["dca.fig2.g2.epochs"].endswith("| {doc}`chapter </book/executed/dca>` |")
 
 
 def test_the_ledger_says_what_ran_on_what(inside):
@@ -268,10 +282,12 @@ def test_the_search_finds_dropout(browser, site):
     page.close()
 
 
-def test_the_landing_page_shows_the_scorecard(browser, site):
+def test_the_landing_page_counts_the_verdicts(browser, site):
     page, _ = visit(browser, site, DESK)
     page.wait_for_url("**/book/index.html")
-    assert page.locator(".verdict.reproduced", has_text="● reproduced").count() >= 1
+    tiles = page.locator(".tiles li").all_inner_texts()
+    assert [tile.split(maxsplit=1)[1] for tile in tiles] == [f"{shape} {word}" for word, shape in claims.SHAPES.items()]
+    assert sum(int(tile.split()[0]) for tile in tiles) == len(claims.claims())
     page.close()
 
 
@@ -289,3 +305,83 @@ def test_a_chapter_offers_its_files_and_launches_its_notebook(built):
     assert '/main?urlpath=lab/tree/quick/dca.ipynb"' in page
     assert '/blob/gh-pages/main/colab/dca.ipynb"' in page
     assert (built / "colab" / "dca.ipynb").exists()
+
+
+def test_the_downloaded_scorecard_equals_the_page(html):
+    soup = bs4.BeautifulSoup((html / "book" / "scorecard.html").read_text(), "html.parser")
+    links = {Path(link["href"]).name: html / "book" / link["href"] for link in soup.select("a.download[href]")}
+    # the page has an empty unit where the table has no value
+    table = pd.read_csv(links["claims.csv"], dtype={"unit": str}).fillna({"unit": ""})
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(json.loads(links["claims.json"].read_text())).fillna(pd.NA), table.fillna(pd.NA), check_dtype=False
+    )
+    shown = []
+    for badge in soup.select(".verdict[data-paper]"):
+        claim, published, run, verdict, why, _ = badge.find_parent("tr").find_all("td")
+        source = claim.small.extract()
+        shown.append([badge["data-paper"], *map(text_of, (claim, published, run, verdict, why, source))])
+    words = results.words(table)
+    expected = [
+        [paper, *map(plain, (row["claim"], row["published"], row["this run"], row["verdict"], row["why"])),
+         plain(f"{row['where']}; data: {row['data']}")]
+        for paper, row in zip(table["paper"], words.to_dict("records"), strict=True)
+    ]  # fmt: skip
+    assert shown == expected
+
+
+def text_of(cell):
+    return plain(cell.get_text())
+
+
+def plain(text):
+    """Return a text on one line, with the straight quotes and full dots that the page makes typographical."""
+    for curly, straight in {"’": "'", "‘": "'", "“": '"', "”": '"', "…": "..."}.items():
+        text = text.replace(curly, straight)
+    return " ".join(text.split())
+
+
+def test_the_scorecard_is_filtered_by_paper_and_verdict(browser, site):
+    page, faults = visit(browser, f"{site}book/scorecard.html", DESK)
+    rows = page.locator("tr:has(.verdict[data-paper])")
+    in_all, status = rows.count(), page.locator("#filters output")
+    assert status.inner_text() == f"{in_all} of {in_all} rows"
+    page.get_by_label("Paper").select_option("eraslan2019")
+    page.get_by_label("Verdict").select_option("reproduced")
+    fits = page.locator('.verdict[data-paper="eraslan2019"][data-verdict="reproduced"]').count()
+    assert 1 <= fits < in_all
+    assert rows.locator("visible=true").count() == fits
+    assert status.inner_text() == f"{fits} of {in_all} rows"
+    assert page.locator("section:has(> h2)", has_text="scGAN").is_hidden()
+    page.reload()
+    assert rows.locator("visible=true").count() == fits
+    page.get_by_role("button", name="Show all").click()
+    assert rows.locator("visible=true").count() == in_all
+    assert faults == []
+    page.close()
+
+
+def test_the_scorecard_shows_every_claim_without_scripts(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}book/scorecard.html")
+    assert page.locator("#filters").is_hidden()
+    assert page.locator(".verdict[data-paper]").count() >= len(claims.claims())
+    assert page.locator("tr:has(.verdict[data-paper])").locator("visible=false").count() == 0
+    context.close()
+
+
+def test_every_link_within_the_book_leads_somewhere(html):
+    done = subprocess.run([sys.executable, LINKS, html], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html">b</a> <a href="#here" id="here">a</a> <a href="a.html#gone">a</a>'
+    )
+    done = subprocess.run([sys.executable, LINKS, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "a.html: a.html#gone names a place that a.html does not have",
+        "a.html: b.html is not there",
+    ]

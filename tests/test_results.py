@@ -108,6 +108,26 @@ def test_every_claim_can_be_judged_or_says_why_not():
             assert len(set(part) & set(claims_module._HOLDS)) == 1
 
 
+def test_every_reason_not_to_test_is_of_a_known_kind():
+    assert {claims_module.kind(item.reason) for item in claims() if item.reason} <= set(claims_module.UNTESTED)
+    with pytest.raises(InputError, match=r"begins with one of not run, .*, got 'because'"):
+        claims_module.kind("because")
+
+
+def test_every_figure_that_the_claims_name_is_one_of_its_chapter_and_shows_a_claim():
+    for paper in claims_module.papers():
+        notebook = json.loads((provenance.ROOT / "notebooks" / f"{paper.chapter}.ipynb").read_text())
+        drawn = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in notebook["cells"]}
+        named = claims_module._files()[paper.chapter]["figures"]
+        assert set(named.values()) <= drawn
+        for begin, figure in named.items():
+            assert figure in {item.figure for item in claims(paper.key) if item.id.startswith(begin)}, begin
+
+
+def test_every_paper_has_a_question():
+    assert all(paper.question.endswith("?") for paper in claims_module.papers())
+
+
 def test_papers_of_the_claims_stand_in_the_bibliography():
     keys = re.findall(r"@\w+\{(\w+),", (provenance.ROOT / "book" / "references.bib").read_text())
     assert {item.paper for item in claims()} <= set(keys)

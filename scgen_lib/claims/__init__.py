@@ -19,6 +19,35 @@ PARTLY = "partly"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTED = "not tested"
 SHAPES = {REPRODUCED: "●", PARTLY: "◐", NOT_REPRODUCED: "○", NOT_TESTED: "–"}
+# What a reason not to test begins with, and what it means.
+UNTESTED = {
+    "not run": "no run of this edition has measured it",
+    "stand-in data": "measured on other data than the claim's",
+    "scale": "measured with fewer epochs, cells or steps than the claim needs",
+    "data not public": "its data cannot be had",
+    "to transcribe": "the article has it, but nobody has read the number there",
+    "no number": "the source has words or pictures, but no number",
+    "not comparable": "another measure, machine or preparation",
+    "setting": "the source states it as a setting, which is no result",
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper of the book.
+
+    Attributes
+    ----------
+    key, chapter
+        Its key in the bibliography; the name of its file of claims, its notebook and its page.
+    title, question
+        The method in a few words, and what its chapter asks, in one sentence.
+    """
+
+    key: str
+    chapter: str
+    title: str
+    question: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +70,8 @@ class Claim:
         Number of seeds that a full verdict needs.
     needs
         Smallest values of parameters at which the claim can be judged.
+    figure
+        Label of the figure of the paper's chapter that shows what the claim is about, or None.
     """
 
     id: str
@@ -55,6 +86,7 @@ class Claim:
     relation: tuple[Mapping, ...] = ()
     seeds: int = 1
     needs: Mapping[str, float] = field(default_factory=dict)
+    figure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +101,30 @@ class Verdict:
 
 
 @functools.cache
+def _files() -> dict[str, dict]:
+    """Return the content of each file of claims by chapter, in the order of their names."""
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yml")]
+    return {
+        path.name.removesuffix(".yml"): yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted(files, key=lambda file: file.name)
+    }
+
+
+def _longest(figures: Mapping[str, str], claim_id: str) -> str | None:
+    """Return the figure of the longest beginning of a claim's id that has one."""
+    begins = [begin for begin in figures if f"{claim_id}.".startswith(f"{begin}.")]
+    return figures[max(begins, key=len)] if begins else None
+
+
+def papers() -> tuple[Paper, ...]:
+    """Return the papers that have claims, in the order of their files."""
+    return tuple(
+        Paper(content["paper"], chapter, content["title"], content.get("question", ""))
+        for chapter, content in _files().items()
+    )
+
+
+@functools.cache
 def claims(paper: str | None = None) -> tuple[Claim, ...]:
     """Return the claims of a paper (its bibliography key), or of all papers, in the order of their files.
 
@@ -77,14 +133,15 @@ def claims(paper: str | None = None) -> tuple[Claim, ...]:
     InputError
         If no claims of that paper are known.
     """
-    found, papers = [], []
-    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yml")]
-    for path in sorted(files, key=lambda file: file.name):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        papers.append(content["paper"])
-        shared = {"paper": content["paper"], "seeds": content["seeds"]}
-        found += [Claim(**shared | {k: tuple(v) if k == "relation" else v for k, v in claim.items()})
-                  for claim in content["claims"] if paper in (None, content["paper"])]  # fmt: skip
+    found = []
+    for content in _files().values():
+        if paper in (None, content["paper"]):
+            shared = {"paper": content["paper"], "seeds": content["seeds"]}
+            for entry in content["claims"]:
+                relation = tuple(entry.get("relation", ()))
+                figure = _longest(content.get("figures", {}), entry["id"])
+                found.append(Claim(**shared | {"figure": figure} | entry | {"relation": relation}))
+    papers = [content["paper"] for content in _files().values()]
     if not found:
         raise InputError(f"Expected the key of a paper with claims ({', '.join(papers)}), got {paper!r}; use one.")
     return tuple(found)
@@ -102,6 +159,20 @@ def claim(claim_id: str) -> Claim:
         if known.id == claim_id:
             return known
     raise InputError(f"Expected the id of a claim in scgen_lib/claims, got {claim_id!r}; add the claim or correct it.")
+
+
+def kind(reason: str) -> str:
+    """Return what a reason not to test begins with (a key of ``UNTESTED``).
+
+    Raises
+    ------
+    InputError
+        If it begins with none of them.
+    """
+    for known in UNTESTED:
+        if reason.startswith(known):
+            return known
+    raise InputError(f"Expected a reason that begins with one of {', '.join(UNTESTED)}, got {reason!r}; name the kind.")
 
 
 def verdict(

@@ -1,0 +1,62 @@
+// What the pages do beyond showing: filters of the scorecard, and a keyboard's way into what scrolls.
+// Without it every claim is shown.
+"use strict";
+
+function filterClaims(form) {
+  const badges = [...document.querySelectorAll(".verdict[data-paper]")];
+  const sections = new Map(badges.map((badge) => [badge.dataset.paper, badge.closest("section")]));
+  const status = form.querySelector("output");
+
+  const words = {
+    paper: (key) => sections.get(key).querySelector("h2").firstChild.textContent,
+    verdict: (key) => badges.find((badge) => badge.dataset.verdict === key).textContent,
+  };
+  for (const [name, word] of Object.entries(words)) {
+    for (const key of new Set(badges.map((badge) => badge.dataset[name]))) {
+      form.elements[name].add(new Option(word(key), key));
+    }
+  }
+
+  function show() {
+    const wanted = Object.keys(words).map((name) => [name, form.elements[name].value]);
+    let shown = 0;
+    for (const badge of badges) {
+      const fits = wanted.every(([name, value]) => !value || badge.dataset[name] === value);
+      badge.closest("tr").hidden = !fits;
+      shown += fits;
+    }
+    for (const section of sections.values()) {
+      section.hidden = !section.querySelector("tbody tr:not([hidden])");
+    }
+    status.value = `${shown} of ${badges.length} rows`;
+    const query = new URLSearchParams(wanted.filter(([, value]) => value)).toString();
+    history.replaceState(null, "", (query ? `?${query}` : location.pathname) + location.hash);
+  }
+
+  const asked = new URLSearchParams(location.search);
+  for (const name of Object.keys(words)) {
+    form.elements[name].value = asked.get(name) ?? "";
+    if (form.elements[name].selectedIndex < 0) form.elements[name].value = "";
+  }
+  form.addEventListener("change", show);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  // the fields are empty only after the event
+  form.addEventListener("reset", () => setTimeout(show));
+  form.hidden = false;
+  show();
+}
+
+function reachWhatScrolls() {
+  const boxes = ".pst-scrollable-table-container, .cell_output .output, .formula-block, .highlight pre, .bd-article pre";
+  for (const box of document.querySelectorAll(boxes)) {
+    if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.getElementById("filters");
+  if (form) filterClaims(form);
+  reachWhatScrolls();
+});
+window.addEventListener("resize", reachWhatScrolls);
