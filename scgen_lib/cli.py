@@ -1,6 +1,7 @@
 """The command ``scgen``: run a notebook or a row of a comparison, fetch data, write the book's generated pages."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -9,21 +10,26 @@ from collections.abc import Sequence
 from scgen_lib import __version__
 from scgen_lib.errors import InputError
 
+ONE_GPU = "see one GPU only, which no other command with this option holds; wait until one is free"
+
 
 def _run(options: argparse.Namespace) -> None:
-    from scgen_lib import runner
+    from scgen_lib import gpus, runner
 
     given = runner.read_parameters(options.file) if options.file else {}
     given |= dict(options.parameters)
-    runner.run(options.notebook, options.output, parameters=given, run_dir=options.run_dir, edition=options.edition)
+    with gpus.one() if options.one_gpu else contextlib.nullcontext():
+        runner.run(options.notebook, options.output, parameters=given, run_dir=options.run_dir, edition=options.edition)
 
 
 def _row(options: argparse.Namespace) -> None:
-    from scgen_lib import runner, sweeps
+    from scgen_lib import gpus, runner, sweeps
 
     settings = runner.read_parameters(options.file) if options.file else {}
+    settings = sweeps.settings(options.comparison, settings)
     row = sweeps.Row(options.comparison, options.dataset, options.method, options.seed, settings)
-    found = sweeps.compute(row, options.out, attempt=options.attempt, tries=options.tries)
+    with gpus.one() if options.one_gpu else contextlib.nullcontext():
+        found = sweeps.compute(row, options.out, attempt=options.attempt, tries=options.tries)
     name = f"{row.comparison} {row.dataset} {row.method} {row.seed}"
     if found is None:
         raise runner.RunError(f"{name}: the process died at try {options.attempt} of {options.tries}; start it again.")
@@ -60,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-f", dest="file", metavar="FILE", help="YAML file of parameters; - is the standard input")
     run.add_argument("--run-dir", help="folder of the records and of run.json")
     run.add_argument("--edition", default="own")
+    run.add_argument("--one-gpu", action="store_true", help=ONE_GPU)
     run.set_defaults(command=_run)
 
     row = commands.add_parser("row", help="compute one row of a comparison: a data set, a method and a seed")
@@ -68,9 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--method", required=True)
     row.add_argument("--seed", type=int, default=0)
     row.add_argument("--out", required=True, metavar="FILE", help="the row as JSON, or the reason why there is none")
-    row.add_argument("-f", dest="file", metavar="FILE", help="YAML file of settings; - is the standard input")
+    row.add_argument(
+        "-f",
+        dest="file",
+        metavar="FILE",
+        help="YAML file of settings; - is the standard input; the others are the defaults of its notebook",
+    )
     row.add_argument("--attempt", type=int, metavar="N", help="compute it in a process that may die (see --tries)")
     row.add_argument("--tries", type=int, default=1, help="after so many attempts the death is the reason of a gap")
+    row.add_argument("--one-gpu", action="store_true", help=ONE_GPU)
     row.set_defaults(command=_row)
 
     fetch = commands.add_parser("fetch", help="download data sets, all or the named ones")

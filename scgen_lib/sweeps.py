@@ -5,18 +5,21 @@ a row, and the notebook gathers the rows.
 """
 
 import csv
+import io
 import json
 import multiprocessing
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scgen_lib import comparisons, parameters, runner
+from scgen_lib import comparisons, parameters, provenance, runner
 from scgen_lib.errors import InputError, ParameterError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+# the fields of a record (see scgen_lib.results.Run)
+_RECORD = ("claim", "metric", "value", "seed", "dataset", "variant", "method", "note")
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,21 @@ def _faults_of_parameters(notebook: str, given: Mapping[str, str], specs: dict[s
     return faults
 
 
+def settings(comparison: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return all settings of a comparison's rows: those given, checked, and the defaults of its notebook for the rest.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or a value is not legal. Where there is no ``notebooks/<comparison>.ipynb``, what is given
+        is taken as it is.
+    """
+    notebook = Path("notebooks", f"{comparison}.ipynb")
+    if not notebook.exists():
+        return dict(given)
+    return comparisons.settings_of(parameters.check(given, parameters.from_notebook(notebook)))
+
+
 def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -> dict | None:
     """Compute a row and write it to a file, whole or not at all.
 
@@ -289,3 +307,64 @@ def _gap(row: Row, reason: str) -> dict:
         "role": method.role if method else comparisons.METHOD, "seed": row.seed, "settings": dict(row.settings),
         "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
     }  # fmt: skip
+
+
+def gather(batch: Batch) -> str:
+    """Write ``records.csv`` and ``report.md`` of a sweep, of what has run so far, and return what failed, in words.
+
+    A line of the table is one value with its run and the run's parameters; the report has a line for each run, and at
+    its end those that failed, with their reasons.
+    """
+    heads = list(dict.fromkeys(name for run in batch.runs.values() for name in run.parameters))
+    lines, rows = [], []
+    for run in batch.runs.values():
+        entry, reason = _state(run)
+        given = [str(run.parameters.get(name, "")) for name in heads]
+        took = runner.duration(entry["duration_s"]) if entry else ""
+        rows.append([f"`{run.name}`", "failed" if reason else "ok", took, *given])
+        if reason is None:
+            records = json.loads((Path(run.folder) / "records.json").read_text(encoding="utf-8"))["records"]
+            lines += [[run.name, run.notebook, *given, *(record[name] for name in _RECORD)] for record in records]
+    text = io.StringIO()
+    head = ["run", "notebook", *(f"parameter.{name}" for name in heads), *_RECORD]
+    csv.writer(text, lineterminator="\n").writerows([head, *lines])
+    provenance.write_atomically(Path(batch.folder, "records.csv"), text.getvalue())
+    words = failures(batch)
+    report = [f"# Sweep {Path(batch.folder).name}", "", *_table(["run", "status", "duration", *heads], rows), "", words]
+    provenance.write_atomically(Path(batch.folder, "report.md"), "\n".join(report) + "\n")
+    return words
+
+
+def failures(batch: Batch) -> str:
+    """Return how many runs have finished, and why the others have not, a line a run."""
+    reasons = {run.name: reason for run in batch.runs.values() if (reason := _state(run)[1])}
+    head = f"{len(batch.runs) - len(reasons)} of {len(batch.runs)} runs have finished."
+    if not reasons:
+        return head
+    return "\n".join([f"{head} The others:", "", *(f"- {name}: {reason}" for name, reason in reasons.items())])
+
+
+def _state(run: Run) -> tuple[dict | None, str | None]:
+    """Return the ledger entry of the last run that came to an end, if up to date, and why there is no result, or None.
+
+    A job that a scheduler ended leaves no entry.
+    """
+    folder = Path(run.folder)
+    try:
+        entry = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except OSError:
+        entry = None
+    if entry is None or entry["key"] != run.key():
+        return None, "has not run to an end: not started, out of memory, out of time or cancelled."
+    if entry["status"] != "ok":
+        return entry, f"{entry['error']}; see {folder / 'failed.ipynb'}."
+    if not Path(run.page).exists() or not (folder / "records.json").exists():
+        return entry, "has lost its notebook or its records."
+    return entry, None
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    cells = [list(heads), *rows]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]

@@ -224,3 +224,11 @@ def test_the_same_comparison_started_twice_runs_nothing_and_more_seeds_run_only_
     assert snakemake(compared)[0] == 0
     assert ran(compared) == ["11"]
     assert page.stat().st_mtime_ns > old
+
+
+def test_the_profiles_share_what_the_default_one_says_of_stops_and_repeats():
+    profiles = SNAKEFILE.parent / "profiles"
+    found = {path.name: yaml.safe_load((path / "config.yaml").read_text()) for path in profiles.iterdir()}
+    assert {"default", "local", "slurm"} <= set(found)
+    for name in set(found["default"]) - {"quiet"}:
+        assert [profile[name] for profile in found.values()] == [found["default"][name]] * len(found), name
