@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
-from scgen_lib import data, preprocess
+from scgen_lib import data, external, preprocess
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
 from scgen_lib.data import checks, registry, splatter
 from scgen_lib.errors import ParameterError
@@ -415,16 +415,10 @@ def magic(case: Case, seed: int, settings: Mapping) -> np.ndarray:
 
 
 def scvi(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """ScVI (Lopez et al. 2018) with its own defaults: the expected share of each gene at the depth of the cell."""
-    import scvi as package
-
-    package.settings.seed = seed
-    cells = anndata.AnnData(case.cells.X.astype(np.float32), obs=case.cells.obs.copy(), var=case.cells.var[[]].copy())
-    package.model.SCVI.setup_anndata(cells)
-    model = package.model.SCVI(cells)
-    model.train(complete(settings)["scvi_epochs"], enable_progress_bar=False, logger=False)
-    shares = model.get_normalized_expression(library_size=1, return_numpy=True)
-    return shares * case.cells.X.sum(axis=1, keepdims=True)
+    """Expected share of each gene by scVI (Lopez et al. 2018) with its own defaults, at the depth of the cell."""
+    counts = case.cells.X
+    _, shares = external.scvi(counts, counts, epochs=complete(settings)["scvi_epochs"], seed=seed)
+    return shares * counts.sum(axis=1, keepdims=True)
 
 
 COMPARISON = Comparison(
