@@ -126,6 +126,7 @@ def main() -> None:
     released.check()
     net = DBAAENet(GENES, latent_mode="sum", disc_output="relu")
     net.compile(optimizer=keras.optimizers.RMSprop(RATE))
+    net.jit = True  # as in the long trainings that these few epochs stand for
     moved, flops = work(net)
     watch = InTurn(released, options.steps)
     training.fit(

@@ -20,6 +20,8 @@ class Engine:
 
     def __init__(self, model: training.WindowModel, arrays: dict, batch: int, **options: object):
         self.model, self.arrays, self.batch, self.options = model, arrays, batch, options
+        if model.jit is None:
+            model.jit = True  # as in the long trainings that these few epochs stand for
 
     def __call__(self, epochs: int) -> float:
         ends = []

@@ -112,6 +112,7 @@ def measure(genes: int, rounds: int, steps: int) -> tuple[str, str]:
     nets = [ScGANNet(genes, prior=[1 / CLASSES] * CLASSES) for _ in range(2)]
     for net in nets:
         net.compile(steps=1_000_000)
+        net.jit = True  # as in the long trainings that these few epochs stand for
     watch = InTurn(Session(nets[1], x, codes), steps)
     updates = nets[0].critic_updates
     training.fit(

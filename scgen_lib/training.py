@@ -2,6 +2,7 @@
 
 The nets of these papers are small. With one call per mini-batch most of the time is the call, so here one XLA program
 takes a whole window of mini-batches, with the data resident on the device and rows gathered by index inside it.
+A training too short to earn back XLA's compilation walks through the same windows without it.
 Keras still runs the loop over windows and epochs, so its callbacks (early stopping, schedules, TensorBoard, progress)
 work as everywhere. `benchmarks/` holds the figures behind this choice.
 """
@@ -32,6 +33,8 @@ RESIDENT_BYTES = 2 << 30
 WINDOW_BYTES = 64 << 20
 # Mini-batches per call when the data are resident: enough to hide the call, few enough for a lively progress bar.
 WINDOW_BATCHES = 256
+# XLA takes about as long to compile an operation as some 3,000 calls of it lose outside of an XLA program.
+XLA_PAYS = 3000
 
 Arrays = dict[str, np.ndarray | sp.csr_matrix]
 # From a seeded generator, the training cells and the batch size to the cells of one epoch.
@@ -49,11 +52,12 @@ class WindowModel(keras.Model):
     logs_by
         What `batch_step` returns, and how an epoch sums it up: "mean" (weighted by rows) or "max".
     jit
-        Whether XLA compiles the windows. XLA's convolutions on a CPU are many times slower than TensorFlow's own.
+        Whether XLA compiles the windows; None: where a training has so many mini-batches that this pays. XLA's
+        convolutions on a CPU are many times slower than TensorFlow's own.
     """
 
     logs_by: dict[str, str] = {"loss": "mean"}  # noqa: RUF012
-    jit: bool = True
+    jit: bool | None = None
 
     def batch_loss(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Scalar loss of one mini-batch, regularisation left out."""
@@ -108,14 +112,16 @@ class WindowModel(keras.Model):
 
     def train_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Update from one element of `_Windows`: whole mini-batches in one program, then the smaller last one."""
-        return self._walk(self._train.parts(element), self.batch_step, self._sums)
+        return self._walk(self._train, element, self.batch_step, self._sums)
 
     def test_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Score one element of `_Windows`."""
-        return self._walk(self._validation.parts(element), self.batch_test, {"loss": self._sums["loss"]})
+        return self._walk(self._validation, element, self.batch_test, {"loss": self._sums["loss"]})
 
-    def _walk(self, parts: tuple, step: Callable[[dict], dict], sums: dict) -> dict[str, tf.Tensor]:
-        window, count, tail = parts
+    def _walk(
+        self, windows: "_Windows", element: tuple, step: Callable[[dict], dict], sums: dict
+    ) -> dict[str, tf.Tensor]:
+        window, count, tail = windows.parts(element)
         by_max = {name: isinstance(metric, Max) for name, metric in sums.items()}
 
         def batch(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -123,7 +129,7 @@ class WindowModel(keras.Model):
                 return {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
             return rows
 
-        @tf.function(jit_compile=self.jit, autograph=False)
+        @tf.function(jit_compile=windows.pays if self.jit is None else self.jit, autograph=False)
         def walk(window: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
             def body(i: tf.Tensor, totals: dict[str, tf.Tensor]) -> tuple:
                 logs = step(batch({name: values[i] for name, values in window.items()}))
@@ -136,19 +142,17 @@ class WindowModel(keras.Model):
             for name, metric in sums.items():
                 metric.update_state(logs[name], sample_weight=tf.cast(rows, tf.float32))
 
-        def whole() -> tf.Tensor:
-            logs = walk(window, count)
-            n = tf.cast(count, tf.float32)
-            record({k: v if by_max[k] else v / n for k, v in logs.items()}, count * tf.shape(_first(window))[1])
-            return count
-
         def last() -> tf.Tensor:
             # Once an epoch: not worth a second XLA program for its own shape.
             record(step(batch(tail)), tf.shape(_first(tail))[0])
             return count
 
-        tf.cond(count > 0, whole, lambda: count)
-        tf.cond(tf.shape(_first(tail))[0] > 0, last, lambda: count)
+        # What the data do not have is not traced: it takes as long as what they have.
+        if windows.whole:
+            logs, n = walk(window, count), tf.cast(count, tf.float32)
+            record({k: v if by_max[k] else v / n for k, v in logs.items()}, count * tf.shape(_first(window))[1])
+        if windows.tail:
+            tf.cond(tf.shape(_first(tail))[0] > 0, last, lambda: count)
         return {name: metric.result() for name, metric in sums.items()}
 
 
@@ -240,10 +244,10 @@ def fit(
     model.train_function = model.test_function = None
 
     order = order or shuffled
-    model._train = train = _Windows(arrays, rows, batch_size, resident, order, seed)
+    model._train = train = _Windows(arrays, rows, batch_size, resident, epochs, order, seed)
     validation = None
     if validation_rows is not None and len(validation_rows):
-        model._validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident)
+        model._validation = _Windows(arrays, validation_rows, min(len(validation_rows), 512), resident, epochs)
         validation = model._validation.dataset()
     keeper = Checkpoint(
         checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed, order)
@@ -281,6 +285,7 @@ class _Windows:
         rows: np.ndarray,
         batch_size: int,
         resident: bool,
+        epochs: int,
         order: Order | None = None,
         seed: int = 0,
     ):
@@ -293,7 +298,8 @@ class _Windows:
                 f"expected at least one mini-batch, got {len(rows)} training cells for a batch size of {batch_size}: "
                 "lower the batch size"
             )
-        self.whole = len(self.order) // batch_size
+        self.whole, self.tail = divmod(len(self.order), batch_size)
+        self.pays = epochs * self.whole >= XLA_PAYS
         most = WINDOW_BATCHES if resident else max(1, WINDOW_BYTES // batch_bytes)
         self.length = max(1, min(most, self.whole))
         self.number = max(1, -(-self.whole // self.length))
@@ -326,7 +332,7 @@ class _Windows:
         return (
             {"index": windows[number]},
             count,
-            {"index": self.indices[cut : cut + last * (len(self.order) % self.size)]},
+            {"index": self.indices[cut : cut + last * self.tail]},
         )
 
     def dataset(self) -> tf.data.Dataset:
@@ -387,7 +393,8 @@ def predict(
     """
     n = next(iter(arrays.values())).shape[0]
     size = min(n, batch_size)
-    compiled = tf.function(function)  # one pass over the cells does not earn back what XLA takes to compile
+    # One pass over the cells does not earn back what XLA takes to compile.
+    compiled = tf.function(function, autograph=False)
     parts = []
     for start in range(0, n, size):
         index = np.minimum(np.arange(start, start + size), n - 1)

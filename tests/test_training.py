@@ -47,8 +47,9 @@ def arrays():
     return {"x": x, "y": (x @ np.arange(6.0)[:, None]).astype("float32")}
 
 
-def compiled(dropout=0.2, learning_rate=0.01):
+def compiled(dropout=0.2, learning_rate=0.01, jit=None):
     model = Net(dropout)
+    model.jit = jit
     model.compile(optimizer=keras.optimizers.Adam(learning_rate))
     return model
 
@@ -68,8 +69,9 @@ def assert_same(a, b):
         np.testing.assert_array_equal(left, right)
 
 
-def test_updates_are_those_of_a_plain_loop(arrays):
-    model, history = run(arrays, model=compiled(dropout=0.0))
+@pytest.mark.parametrize("jit", [True, False])
+def test_updates_are_those_of_a_plain_loop(arrays, jit):
+    model, history = run(arrays, model=compiled(dropout=0.0, jit=jit))
     plain = compiled(dropout=0.0)
     losses = []
     for epoch in range(4):
@@ -117,17 +119,21 @@ def test_the_length_of_a_window_changes_nothing(arrays, monkeypatch):
     assert_same(whole, parts)
 
 
-def test_a_window_without_xla_changes_nothing_but_rounding(arrays):
-    class Plain(Net):
-        jit = False
+def test_xla_compiles_what_has_mini_batches_enough_to_pay_for_it(arrays, monkeypatch):
+    asked, function = [], tf.function
 
-    # XLA's random numbers are others
-    model = Plain(dropout=0.0)
-    model.compile(optimizer=keras.optimizers.Adam(0.01))
-    with_xla, without = run(arrays, model=compiled(dropout=0.0))[0], run(arrays, model=model)[0]
-    for left, right in zip(weights(with_xla), weights(without), strict=True):
-        # XLA fuses sums in another order; float32 rounding over some thirty updates
-        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-5)
+    def watched(*args, **options):
+        if options.get("autograph") is False:
+            asked.append(options["jit_compile"])
+        return function(*args, **options)
+
+    monkeypatch.setattr(tf, "function", watched)
+    monkeypatch.setattr(training, "XLA_PAYS", 12)
+    # six whole mini-batches an epoch, and one for validation
+    for epochs, expected in ((1, [False, False]), (2, [True, False])):
+        run(arrays, epochs=epochs, validation_rows=np.arange(5))
+        assert asked == expected
+        asked.clear()
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
@@ -199,17 +205,20 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(arrays, tmp_path
         if epoch == 4:
             raise Killed
 
-    rows = {"rows": np.arange(40), "validation_rows": np.arange(40, 50)}
-    whole, history = run(arrays, epochs=9, callbacks=callbacks(), **rows)
+    def run_on(**options):
+        rows = {"rows": np.arange(40), "validation_rows": np.arange(40, 50)}
+        return run(arrays, epochs=9, model=compiled(jit=True), checkpoint_every=3, **rows, **options)
+
+    whole, history = run_on(callbacks=callbacks())
     path = tmp_path / "state.npz"
     killer = keras.callbacks.LambdaCallback(on_epoch_begin=kill)
     with pytest.raises(Killed):
-        run(arrays, epochs=9, callbacks=[*callbacks(), killer], checkpoint=path, checkpoint_every=3, **rows)
-    resumed, continued = run(arrays, epochs=9, callbacks=callbacks(), checkpoint=path, checkpoint_every=3, **rows)
+        run_on(callbacks=[*callbacks(), killer], checkpoint=path)
+    resumed, continued = run_on(callbacks=callbacks(), checkpoint=path)
     assert len(history["loss"]) == 7  # early stopping came first
     assert continued == history
     assert_same(whole, resumed)
-    again, finished = run(arrays, epochs=9, callbacks=callbacks(), checkpoint=path, **rows)
+    again, finished = run_on(callbacks=callbacks(), checkpoint=path)
     assert finished == history
     assert_same(whole, again)
 

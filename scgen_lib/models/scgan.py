@@ -574,6 +574,9 @@ class ScGAN(FittedModel):
             },
         )
         self.net.compile(steps=steps, **{name: self.settings[name] for name in _OPTIMIZERS})
+        if self.net.jit is None:
+            # A step is a loop over the critic's updates, so that it calls what XLA compiles once as many times.
+            self.net.jit = steps * self.net.critic_updates >= training.XLA_PAYS
 
         def permutations(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
             drawn = [rng.permutation(rows) for _ in range(math.ceil(block * batch_size / len(rows)))]

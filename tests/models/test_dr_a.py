@@ -41,7 +41,10 @@ def faithful(adata):
 
 @pytest.fixture(scope="module")
 def corrected(adata):
-    return model("corrected").fit(adata, epochs=2, batch_size=16)
+    """By XLA, which takes longer to compile than so few updates without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DRANet, "jit", True)
+        return model("corrected").fit(adata, epochs=2, batch_size=16)
 
 
 def numbers(weights):
