@@ -25,6 +25,7 @@ from scgen_lib.metrics.realism import Cells
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
 from scgen_lib.models.scgan_cells import process
+from scgen_lib.preprocess import LogNormaliser
 
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
@@ -179,8 +180,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         Of the sample, the split, the controls and all fits of the scores.
     settings
         "labels" (column of ``obs`` with the types, for an own file), "max_cells" (None: all), "min_class_size",
-        "test_cells" (a number or a share), "n_top_genes" (most variable among the training cells, None: all),
-        "score_cells" (cells a side, None: as many as there are), "forest_trees".
+        "test_cells" (a number or a share), "n_top_genes" (most variable among the training cells, at most; None: all),
+        "score_cells" (cells a side, at most; None: as many as there are), "forest_trees".
 
     Raises
     ------
@@ -199,13 +200,14 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     most = chosen["max_cells"]
     if most is not None and most < cells.n_obs:
         cells = cells[np.sort(np.random.default_rng(seed).permutation(cells.n_obs)[:most])].copy()
-    names = ("min_class_size", "test_cells", "n_top_genes")
-    cells = process(cells, **{name: chosen[name] for name in names}, split_seed=seed)
+    cells = process(cells, min_class_size=chosen["min_class_size"], test_cells=chosen["test_cells"], split_seed=seed)
     cells, test = (cells[(cells.obs["split"] == part).to_numpy()].copy() for part in ("train", "test"))
     # nothing can be learnt about a gene that no training cell has
-    genes = checks.totals(cells.layers["counts"], 0) > 0
-    cells, test = cells[:, genes].copy(), test[:, genes].copy()
-    test = test[checks.totals(test.layers["counts"]) > 0].copy()
+    genes, most = checks.totals(cells.layers["counts"], 0) > 0, chosen["n_top_genes"]
+    if most is not None and most < genes.sum():
+        genes = LogNormaliser(min_cells=1, n_hvg=most).fit(cells.layers["counts"]).genes
+    cells, test = (part[:, genes].copy() for part in (cells, test))
+    cells, test = (part[checks.totals(part.layers["counts"]) > 0].copy() for part in (cells, test))
     labelled = len(set(cells.obs["cell_type"])) > 1
     train, held_out = (
         Cells(part.layers["counts"], part.obs["cell_type"].astype(str).to_numpy() if labelled else None)

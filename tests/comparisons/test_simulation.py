@@ -174,6 +174,12 @@ def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
         assert drawn.sum() == pytest.approx(real.sum(), rel=0.3)
 
 
+@pytest.mark.parametrize(("asked", "genes"), [(None, 60), (1000, 60), (40, 40)])
+def test_as_many_variable_genes_are_kept_as_asked_for_or_all_there_are(files, asked, genes):
+    case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
+    assert case.cells.n_vars == case.frame.test.counts.shape[1] == genes
+
+
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ParameterError, match="gan_step'"):
         simulation.complete({"gan_step": 3})
