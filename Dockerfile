@@ -8,7 +8,7 @@
 FROM python:3.12-slim-bookworm AS base
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git make \
+    && apt-get install --yes --no-install-recommends git make rsync \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home scgen \
     && install --directory --owner=1000 --group=1000 /scgen /data

@@ -1,5 +1,6 @@
 """Run a notebook with papermill: parameters checked first, output whole or not at all, and a ledger entry."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -195,8 +196,9 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
+@functools.cache
 def library_hash() -> str:
-    """Return a hash of the library's sources, claims and data registry."""
+    """Return a hash of the library's sources, claims and data registry, as they are when this process first asks."""
     package = Path(__file__).parent
     files = sorted(path for suffix in ("py", "yml", "toml") for path in package.rglob(f"*.{suffix}"))
     lines = [f"{path.relative_to(package).as_posix()} {provenance.sha256(path)}\n" for path in files]

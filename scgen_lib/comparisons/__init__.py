@@ -223,8 +223,6 @@ def table(
     """
     import pandas as pd
 
-    from scgen_lib import training
-
     found = get(comparison) if isinstance(comparison, str) else comparison
     methods = list(found.methods if methods is None else methods)
     for name, asked in (("data set", datasets), ("method", methods), ("seed", seeds)):
@@ -237,7 +235,7 @@ def table(
     asked = [(dataset, method, int(seed)) for dataset in datasets for seed in seeds for method in methods]
     rows = {task: _read(found, task, settings, folder) for task in asked}
     missing = [task for task, known in rows.items() if known is None]
-    fresh = training.in_parallel(row, [(comparison, *task, settings) for task in missing]) if missing else []
+    fresh = _computed(comparison, missing, settings) if missing else []
     for task, made in zip(missing, fresh, strict=True):
         rows[task] = made
         if folder is not None:
@@ -313,6 +311,12 @@ def check_controls(comparison: Comparison | str, of: "pd.DataFrame") -> "pd.Data
             "best": best["mean"], "method": best["method"], "ok": ok, "beaten": beaten, "words": "; ".join(words),
         })  # fmt: skip
     return pd.DataFrame(lines, columns=["dataset", "metric", "positive", "best", "method", "ok", "beaten", "words"])
+
+
+def _computed(comparison: Comparison | str, tasks: Sequence[tuple], settings: Mapping) -> list[dict]:
+    from scgen_lib import training  # with TensorFlow, which is not needed where all rows are read
+
+    return training.in_parallel(row, [(comparison, *task, settings) for task in tasks])
 
 
 @functools.lru_cache(maxsize=2)
