@@ -84,7 +84,8 @@ def test_the_workflows_call_tools_and_tests_that_exist():
         for name in re.findall(r"\b(tools/[\w-]+|tests/\w+\.py|requirements\.lock|\.python-version)", path.read_text()):
             assert (provenance.ROOT / name).exists() or name == "tools/install-", name
     for tool in TOOLS.iterdir():
-        assert tool.is_dir() or os.access(tool, os.X_OK), tool
+        program = tool.is_file() and tool.read_bytes().startswith(b"#!")
+        assert os.access(tool, os.X_OK) or not program, tool
 
 
 def test_the_pythons_of_the_tests_are_those_that_the_package_serves():
@@ -233,7 +234,7 @@ def test_a_report_that_did_not_arrive_is_an_error(report):
 
 @pytest.fixture
 def check_links(monkeypatch):
-    loader = importlib.machinery.SourceFileLoader("check_links", str(TOOLS / "check-links"))
+    loader = importlib.machinery.SourceFileLoader("check_links", str(TOOLS / "check-external-links"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check_links", loader))
     loader.exec_module(module)

@@ -1,0 +1,234 @@
+"""What README, book and chapters print is run as printed, in a copy of the project with files of the names they use.
+
+Commands that train are checked: notebook, options, names and values of parameters. With `SCGEN_TEST_COMMANDS=all` they
+are run, at test size.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from scgen_lib import cli, parameters, provenance, runner
+
+ALL = os.environ.get("SCGEN_TEST_COMMANDS") == "all"
+DOCUMENTS = [
+    provenance.ROOT / "README.md",
+    *sorted((provenance.ROOT / "book").glob("*.md")),
+    *sorted((provenance.ROOT / "notebooks").glob("*.ipynb")),
+]
+COPIED = (
+    "_config.yml",
+    "_toc.yml",
+    "Makefile",
+    "book",
+    "notebooks",
+    "scgen_lib",
+    "template",
+    "tests",
+    "tools",
+    "workflow",
+)
+# Beginnings of commands that are not run here, each with the reason.
+NOT_RUN = {
+    "docker ": "needs a Docker daemon; the weekly workflow builds and runs the images",
+    "export KERASTUNER_": "several processes that search for minutes; tests/test_tuning.py runs chief and workers",
+    "KERASTUNER_TUNER_ID=": "likewise",
+    "wait": "likewise",
+    "make book": "runs every notebook; CI does",
+    "make test": "runs this test",
+    "python -m pytest tests/models/test_my_method.py": "tests/test_extend.py runs it",
+    "scgen fetch --to data": "downloads gigabytes",
+    "tensorboard ": "a server, which does not end",
+}
+TRAINS = ("scgen run ", "papermill ")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"`([\w.-]+\.(?:yml|csv|tsv))`[^`]*:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`((?:scgen run|papermill|make) [^`\n]+)`(?!`)")
+each = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+def text(path):
+    if path.suffix == ".md":
+        return path.read_text()
+    return "\n\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+
+
+def commands(block):
+    """The commands of a block: lines joined where they are continued, without comments."""
+    lines = re.sub(r"\\\n\s*", "", block).splitlines()
+    return [line for line in (re.sub(r"\s+# .*$", "", line) for line in lines) if line and not line.startswith("#")]
+
+
+def reason(command):
+    return next((why for start, why in NOT_RUN.items() if command.startswith(start)), None)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A copy of the project, with the files that commands name."""
+    from scgen_lib.data import checks, splatter
+
+    root = tmp_path_factory.mktemp("original")
+    ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", ".ipynb_checkpoints")
+    for name in COPIED:
+        source = provenance.ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=ignored)
+        else:
+            shutil.copy(source, root)
+    (root / ".venv").symlink_to(sys.prefix)
+    cells = checks.drop_empty(
+        splatter.simulate(n_genes=80, batch_cells=(150,), group_prob=(0.5, 0.5), lib_loc=9, seed=0)
+    )
+    cells.obs["cluster"] = cells.obs["cell_type"] = cells.obs["group"].map({"Group1": "B", "Group2": "NK"}.get)
+    for name in ("counts.h5ad", "my_counts.h5ad"):
+        cells.write_h5ad(root / name)
+    # what the page of a chapter offers
+    shutil.copy(root / "notebooks" / "dca.ipynb", root)
+    values = parameters.check({}, parameters.from_notebook(root / "dca.ipynb"))
+    del values["edition"], values["out"]
+    (root / "parameters.yml").write_text(yaml.safe_dump(values))
+    return root
+
+
+@pytest.fixture
+def project(original, tmp_path, request):
+    """A copy for one document, with the files that it prints."""
+    root = tmp_path / "project"
+    shutil.copytree(original, root, symlinks=True)
+    for name, content in NAMED.findall(text(request.getfixturevalue("path"))):
+        (root / name).write_text(content)
+    return root
+
+
+def check(command, project):
+    """Refuse a command that would be refused: the notebook, an option, the name or the value of a parameter."""
+    program, *arguments = shlex.split(command)
+    if program == "make":
+        targets = re.findall(r"^([\w.]+):", (project / "Makefile").read_text(), re.MULTILINE)
+        assert all(argument in targets or "=" in argument for argument in arguments), command
+        return
+    if program == "scgen":
+        options = cli._parser().parse_args(arguments)
+        notebook, file, given = options.notebook, options.file, dict(options.parameters)
+    else:
+        from papermill.cli import papermill
+
+        options = papermill.make_context(program, arguments).params
+        notebook, file = options["notebook_path"], next(iter(options["parameters_file"]), None)
+        given = dict(options["parameters"])
+        for content in options["parameters_yaml"]:
+            given |= yaml.safe_load(content)
+    values = runner.read_parameters(project / file) | given if file else given
+    spec = parameters.from_notebook(project / notebook)
+    parameters.check(values, spec)
+    dataset = str(values.get("dataset", ""))
+    assert not dataset.endswith(".h5ad") or (project / dataset).exists(), command
+
+
+@each
+def test_the_commands_of_a_document_work_as_printed(path, project):
+    ran = 0
+    for language, block in FENCE.findall(text(path)):
+        if language not in ("sh", "bash"):
+            continue
+        script = []
+        for command in commands(block):
+            if reason(command):
+                script.append(":")
+            elif command.startswith(TRAINS):
+                check(command, project)
+                small = "" if " -p fast " in command else " -p fast true"
+                script.append(f"{command}{small}" if ALL else ":")
+            elif command.startswith("snakemake "):
+                script.append(f"{command} --dry-run")
+            else:
+                script.append(command)
+        ran += run(project, script)
+    assert ran or not re.search(r"^```(sh|bash)$", text(path), re.MULTILINE)
+
+
+def run(project, script):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": str(project), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    whole = "set -eo pipefail\n" + "\n".join(script)
+    done = subprocess.run(
+        ["bash", "-c", whole], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{whole}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return 1
+
+
+@each
+def test_the_commands_in_the_lines_of_a_document_are_legal(path, project):
+    for command in INLINE.findall(text(path)):
+        check(command, project)
+
+
+def test_every_reason_not_to_run_a_command_is_needed():
+    printed = {command for path in DOCUMENTS for _, block in FENCE.findall(text(path)) for command in commands(block)}
+    for start in NOT_RUN:
+        assert any(command.startswith(start) for command in printed), start
+
+
+PYTHON = """\
+import json, os, sys, traceback
+import numpy as np, scipy.io, scipy.sparse
+from scgen_lib import training
+
+fit = training.fit
+def short(*args, epochs, **kwargs):
+    return fit(*args, epochs=min(epochs, 1), **kwargs)
+training.fit = short
+training.WindowModel.jit = False
+folder, documents = sys.argv[1], json.loads(sys.argv[2])
+os.chdir(folder)
+scipy.io.mmwrite("sub_set-720.mtx", scipy.sparse.csr_matrix(np.arange(6.0).reshape(2, 3)))
+open("labels.txt", "w").write("1\\n2\\n")
+for name, blocks in documents.items():
+    space = {}
+    for block in blocks:
+        try:
+            exec(compile(block, name, "exec"), space)
+        except Exception:
+            sys.exit(f"{name}:\\n{block}\\n{traceback.format_exc()}")
+"""
+
+
+def test_the_python_that_readme_and_book_print_works(original, tmp_path):
+    found = {}
+    for path in DOCUMENTS:
+        blocks = [block for language, block in FENCE.findall(text(path)) if language == "python"]
+        for block in blocks:
+            compile(block, path.name, "exec")
+        if path.suffix == ".md" or ALL:
+            found[path.name] = blocks
+    assert sum(map(len, found.values())) >= 3
+    shutil.copytree(original, tmp_path / "project", symlinks=True)
+    command = [sys.executable, "-c", PYTHON, tmp_path / "project", json.dumps(found)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_entry_for_the_registry_is_that_of_this_version():
+    import tomllib
+
+    from scgen_lib import __version__
+
+    entry = yaml.safe_load((provenance.ROOT / "book" / "scverse_meta.yaml").read_text())
+    project = tomllib.loads((provenance.ROOT / "pyproject.toml").read_text())["project"]
+    required = {"name", "description", "project_home", "documentation_home", "install", "license", "tags", "version"}
+    assert required | {"category", "contact"} <= set(entry)
+    assert (entry["name"], entry["install"]["pypi"], entry["license"]) == (project["name"],) * 2 + (project["license"],)
+    assert entry["version"] == f"v{__version__}"
+    assert entry["project_home"] == project["urls"]["Repository"]
+    assert entry["documentation_home"] == project["urls"]["Documentation"]
