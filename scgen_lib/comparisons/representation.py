@@ -69,7 +69,7 @@ class Case:
 
     @property
     def truth(self) -> str:
-        """Where the labels come from: ``simulated``, ``known by design``, ``read from expression`` or ``own labels``."""
+        """Where labels come from: ``simulated``, ``known by design``, ``read from expression`` or ``own labels``."""
         name = self.about["name"]
         if self.about.get("simulated"):
             return "simulated"
