@@ -1,8 +1,8 @@
 # The project with all that it needs, exact versions included.
 #
-#   docker build --tag scgen .                               # CPU
-#   docker build --tag scgen-gpu --target gpu .              # NVIDIA; then: docker run --gpus all ...
-#   docker run --rm -v "$PWD/book-out:/scgen/_build" scgen   # builds the quick edition
+#   docker build --tag scgen .                          # CPU
+#   docker build --tag scgen-gpu --target gpu .         # NVIDIA; then docker run --gpus all ...
+#   docker run --name book scgen                        # builds the quick edition: book:/scgen/_build/html
 #
 # The base is named by tag and not by digest, so that a build gets the security updates of the distribution.
 FROM python:3.12-slim-bookworm AS base

@@ -301,3 +301,58 @@ def test_a_doi_is_asked_of_the_resolver(check_links, server, tmp_path):
 
 def test_pages_without_a_link_are_no_success(check_links, tmp_path):
     assert check_links.main([str(tmp_path)]) == 1
+
+
+def step(workflow, job, name):
+    content = yaml.safe_load((provenance.ROOT / ".github" / "workflows" / workflow).read_text())
+    return next(step["run"] for step in content["jobs"][job]["steps"] if step.get("name") == name)
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    """Run a step of the release in a folder with the files it reads, for a tag."""
+    from scgen_lib import __version__
+
+    (tmp_path / "scgen_lib").mkdir()
+    for name in ("scgen_lib/_version.py", "CITATION.cff", "CHANGELOG.md", "_config.yml"):
+        shutil.copy(provenance.ROOT / name, tmp_path / name)
+    changes = tmp_path / "CHANGELOG.md"
+    changes.write_text("# Changes\n\n## 9.9.9 (unreleased)\n\n- Next.\n\n" + changes.read_text().partition("\n\n")[2])
+
+    def call(script, tag=f"v{__version__}"):
+        environment = os.environ | {"GITHUB_REF_NAME": tag}
+        command = ["bash", "-eo", "pipefail", "-c", script]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode == 0
+
+    return tmp_path, __version__, call
+
+
+def test_a_release_needs_one_version_everywhere_and_a_date(tagged):
+    folder, version, call = tagged
+    script = step("release.yml", "build", "The tag, the version, the citation and the changes agree")
+    changes = folder / "CHANGELOG.md"
+    dated = re.sub(rf"^## {re.escape(version)} \(.*\)$", f"## {version} (2026-11-21)", changes.read_text(), flags=re.M)
+    changes.write_text(dated.replace("(2026-11-21)", "(unreleased)"))
+    assert not call(script)
+    changes.write_text(dated)
+    assert call(script)
+    assert not call(script, tag="v9.9.9")
+
+
+def test_the_notes_of_a_release_are_its_part_of_the_changes(tagged):
+    folder, _, call = tagged
+    script = step("release.yml", "publish", "Make the release")
+    awk = re.search(r"^awk .*?> notes\.md$", script, re.MULTILINE | re.DOTALL)[0]
+    assert call(awk)
+    notes = (folder / "notes.md").read_text()
+    assert "- DCA, the deep count autoencoder" in notes
+    assert "Next." not in notes
+    assert "## " not in notes
+
+
+def test_the_buttons_of_a_release_open_its_tag(tagged):
+    folder, version, call = tagged
+    script = step("release.yml", "build", "Build the book of this version, whose buttons open this version")
+    assert call(script.replace("make pages html", ""))
+    assert yaml.safe_load((folder / "_config.yml").read_text())["repository"]["branch"] == f"v{version}"
