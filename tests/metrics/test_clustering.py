@@ -118,3 +118,11 @@ def test_group_silhouettes_fall_with_dropout():
     assert all(true[space] > observed[space] for space in true)
     again = clustering.group_silhouettes(adata.X, adata.obs["group"], spaces=["pc2", "tsne"])
     assert again == {space: observed[space] for space in ("pc2", "tsne")}
+
+
+def test_tsne_takes_the_iterations_asked_for_and_separates_blobs(blobs):
+    x, labels = blobs
+    short, default = clustering.tsne(x, iterations=250), clustering.tsne(x)
+    assert clustering.silhouette(short, labels) > 0.3
+    np.testing.assert_array_equal(default, clustering.tsne(x, iterations=1000))
+    assert not np.array_equal(short, default)
