@@ -356,3 +356,15 @@ def test_the_buttons_of_a_release_open_its_tag(tagged):
     script = step("release.yml", "build", "Build the book of this version, whose buttons open this version")
     assert call(script.replace("make pages html", ""))
     assert yaml.safe_load((folder / "_config.yml").read_text())["repository"]["branch"] == f"v{version}"
+
+
+def test_the_images_and_binder_have_the_chosen_python_and_the_locked_packages():
+    chosen = (provenance.ROOT / ".python-version").read_text().strip()
+    dockerfile = (provenance.ROOT / "Dockerfile").read_text()
+    assert f"FROM python:{chosen}-" in dockerfile
+    assert "--require-hashes -r requirements.lock" in dockerfile
+    assert (provenance.ROOT / "binder" / "runtime.txt").read_text() == f"python-{chosen}\n"
+    assert "-r ../requirements.lock" in (provenance.ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    ignored = (provenance.ROOT / ".dockerignore").read_text().split()
+    assert {"_build", "results", "book/executed"} <= set(ignored)
+    assert ".git" not in ignored
