@@ -5,11 +5,12 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
 
-from scgen_lib import provenance
+from scgen_lib import comparisons, provenance
 
 SNAKEFILE = provenance.ROOT / "workflow" / "Snakefile"
 # Each run leaves a mark, so that what ran can be counted.
@@ -222,9 +223,17 @@ def test_the_same_comparison_started_twice_runs_nothing_and_more_seeds_run_only_
     assert page.stat().st_mtime_ns > old
 
 
+@pytest.mark.parametrize("name", comparisons.NAMES)
+def test_the_notebook_of_a_comparison_takes_settings_and_rows_as_its_jobs_do(name):
+    path = provenance.ROOT / "notebooks" / f"{name}.ipynb"
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "comparisons.settings_of(" in code
+    assert "folder=rows" in code
+
+
 def test_the_profiles_share_what_the_default_one_says_of_stops_and_repeats():
     profiles = SNAKEFILE.parent / "profiles"
     found = {path.name: yaml.safe_load((path / "config.yaml").read_text()) for path in profiles.iterdir()}
-    assert {"default", "local", "slurm"} <= set(found)
+    assert set(found) == {"default", "local", "slurm", "kubernetes"}
     for name in set(found["default"]) - {"quiet"}:
         assert [profile[name] for profile in found.values()] == [found["default"][name]] * len(found), name
