@@ -35,14 +35,8 @@ class Row:
     @property
     def arguments(self) -> list[str]:
         """The arguments of ``scgen row``; the settings come from its standard input."""
-        options = {"--dataset": self.dataset, "--method": self.method, "--seed": str(self.seed), "-f": "-"}
-        return [
-            "row",
-            self.comparison,
-            *(f"{name}={value}" for name, value in options.items() if name != "-f"),
-            "-f",
-            "-",
-        ]
+        asked = {"dataset": self.dataset, "method": self.method, "seed": self.seed}
+        return ["row", self.comparison, *(f"--{name}={value}" for name, value in asked.items()), "-f", "-"]
 
     def key(self) -> str:
         """Return the hash of all that decides the row."""
