@@ -174,12 +174,13 @@ def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_
 @pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
 def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns):
     net, data = compiled("corrected", g_iter=g_iter, generator=[4], discriminator=[4]), batch(n=4)
+    step = tf.function(net.batch_step, autograph=False)
     # a second epoch up to its first encoder steps
     for iterations in (23, 3):
         encoder, sequence = int(net.encoder_optimizer.iterations), []
         for _ in range(iterations):
             before = int(net.d1_optimizer.iterations)
-            net.batch_step(data)
+            step(data)
             sequence.append(int(net.d1_optimizer.iterations) - before)
         assert sequence == [int(it % (g_iter + 1) == 0) for it in range(iterations)]
         assert int(net.encoder_optimizer.iterations) - encoder == iterations - sum(sequence)
@@ -291,8 +292,9 @@ def test_guards_bound_the_variances_and_the_library_size():
 )
 def test_two_epochs_of_every_variant_are_finite(variant, settings):
     net = compiled(variant, iterations=4, **settings)
+    step = tf.function(net.batch_step, autograph=False)
     for seed in range(8):
-        logs = net.batch_step(batch(seed=seed))
+        logs = step(batch(seed=seed))
         assert set(logs) == set(net.logs_by)
         assert all(math.isfinite(v) for v in logs.values())
 
