@@ -153,7 +153,8 @@ def test_the_commands_of_a_document_work_as_printed(path, project):
                 small = "" if " -p fast " in command or "scgen row" in command else " -p fast true"
                 script.append(f"{command}{small}" if ALL else ":")
             elif command.startswith("snakemake "):
-                script.append(f"{command} --dry-run")
+                # the paper edition has hundreds of rows to look up
+                script.append((command if ALL else command.replace("=paper", "=quick")) + " --dry-run")
             else:
                 script.append(command)
         ran += run(project, script)
