@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scgen_lib import data, external, preprocess
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
-from scgen_lib.data import checks, registry, splatter
+from scgen_lib.data import checks, readers, registry, splatter
 from scgen_lib.errors import ParameterError
 from scgen_lib.metrics import clustering, controls, denoising, designed
 from scgen_lib.metrics.arrays import log_normalise
@@ -28,6 +28,7 @@ from scgen_lib.models.dca import DCA
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
     "labels": None,
+    "symbols": None,
     "max_cells": None,
     "genes": 2000,
     "min_cells": 3,
@@ -53,7 +54,8 @@ GROUPS = {
     "simulated": {
         "mse": Metric("true counts: squared error of ln(1 + x)", "lower"),
         "mse_dropped": Metric("the same, at dropped entries", "lower"),
-        "mse_means": Metric("means of the simulation: squared error", "lower"),
+        "mse_cell": Metric("means of the cells: squared error", "lower"),
+        "mse_means": Metric("means of the types: squared error", "lower"),
         "pearson_gene": Metric("true counts: Pearson r, median over genes", "higher"),
         "dropout_ap": Metric("dropouts among zeros: average precision", "higher"),
     },
@@ -79,10 +81,10 @@ NAMES = {
     "gene_mean": "gene mean",
     "pca": "PCA",
     "knn": "nearest cells",
-    "dca_zinb": "DCA, ZINB",
-    "dca_nb": "DCA, NB",
-    "db_aae_faithful": "DB-AAE, faithful",
-    "db_aae_corrected": "DB-AAE, corrected",
+    "dca_zinb": "DCA (ZINB)",
+    "dca_nb": "DCA (NB)",
+    "db_aae_faithful": "DB-AAE (faithful)",
+    "db_aae_corrected": "DB-AAE (corrected)",
     "magic": "MAGIC",
     "scvi": "scVI",
     "truth": "truth",
@@ -104,8 +106,9 @@ class Case:
         Held-out molecules and all of them, cells × G.
     labels
         Type of each cell (missing where there is none), or None without labels of two types or more.
-    true_counts, means
-        Of a simulation, cells × G: counts before dropout, and the means that they were drawn around.
+    true_counts, cell_means, means
+        Of a simulation, cells × G: counts before dropout, the means of the Poisson draws that they come from, and the
+        means of the type at the depth of the cell, which those scatter around.
     proportions
         Of a mixture, cells × components.
     molecules
@@ -122,6 +125,7 @@ class Case:
     observed: np.ndarray
     labels: pd.Series | None = None
     true_counts: np.ndarray | None = None
+    cell_means: np.ndarray | None = None
     means: np.ndarray | None = None
     proportions: np.ndarray | None = None
     molecules: np.ndarray | None = None
@@ -165,7 +169,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seed
         Of the simulation, the sample of cells, the thinning and the decoys.
     settings
-        "labels" (column of ``obs`` with the types; for an own file only), "max_cells" (None: all), "genes" (the most
+        "labels" (column of ``obs`` with the types; for an own file only), "symbols" (file that names the genes of the
+        transcripts of a bulk sample, see `readers.transcript_symbols`), "max_cells" (None: all), "genes" (the most
         variable ones of the training molecules; None: all), "min_cells" (that a gene must be detected in), "p" (share
         of the molecules that the methods see) and "decoys" (their number).
 
@@ -205,11 +210,11 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         known["molecules"] = molecules[spikes]
     if set(designed.MIXED) <= set(obs):
         known["proportions"] = obs[list(designed.MIXED)].to_numpy(float)
-    for name, layer in (("true_counts", "true_counts"), ("means", "base_cell_means")):
+    for name, layer in (("true_counts",) * 2, ("cell_means",) * 2, ("means", "base_cell_means")):
         if layer in cells.layers:
             known[name] = _dense(cells.layers[layer][filled][:, genes])
     if "bulk" in cells.uns:
-        bulk, reason = _bulk_of(cells.uns["bulk"], cells.var_names[genes])
+        bulk, reason = _bulk_of(cells.uns["bulk"], cells.var_names[genes], settings["symbols"])
         known |= {"bulk": bulk} if reason is None else {}
         notes += [reason] if reason else []
     return Case(
@@ -257,14 +262,16 @@ def score(case: Case, answer: np.ndarray | None, seed: int, settings: Mapping) -
         "mcv_mse": denoising.mcv_mse(y, case.test),
         "mcv_poisson": denoising.mcv_poisson(y / odds, case.test),
     }
-    if case.true_counts is not None:
+    # where nothing was dropped, the true counts are those observed: they would praise whoever keeps the noise
+    if case.true_counts is not None and (case.true_counts != case.observed).any():
         y = estimate(case.true_counts)
         found = denoising.truth_scores(y, case.true_counts, case.observed)
         scores |= {name: found[name] for name in ("mse", "mse_dropped", "pearson_gene")}
         ranked = denoising.detection_curve(log_normalise(y, 1e4), case.observed, case.true_counts)
         scores["dropout_ap"] = ranked["average_precision"]
-    if case.means is not None:
-        scores["mse_means"] = _error(estimate(case.means), case.means)
+    for name, truth in (("mse_cell", case.cell_means), ("mse_means", case.means)):
+        if truth is not None:
+            scores[name] = _error(estimate(truth), truth)
     if case.proportions is not None:
         truth, mixed = designed.mixture_truth(case.observed, case.proportions)
         scores["mixture_mse"] = _error(estimate(truth)[mixed], truth[mixed])
@@ -272,10 +279,11 @@ def score(case: Case, answer: np.ndarray | None, seed: int, settings: Mapping) -
         y = np.tile(case.molecules, (len(case.test), 1)) if given is None else given[:, case.columns("spike-in")]
         scores |= designed.spike_scores(y, case.molecules)
     if case.bulk is not None:
-        truth = np.tile(case.bulk.to_numpy(float).mean(axis=1), (len(case.test), 1))
+        known = case.bulk.reindex(case.cells.var_names[genes]).fillna(0).to_numpy(float)
+        truth = np.tile(known.mean(axis=1), (len(case.test), 1))
         scores |= designed.bulk_scores(estimate(truth), case.cells.var_names[genes], case.bulk)
     scores |= _downstream(case, given, seed, settings)
-    # the correlation of a constant, and the dropouts of a simulation without any
+    # the correlation of a constant
     return {name: float(value) for name, value in scores.items() if not np.isnan(value)}
 
 
@@ -356,14 +364,17 @@ def _decoys(counts: np.ndarray, groups: np.ndarray | None, number: int, seed: in
     return controls.permute(counts[:, np.sort(chosen)], groups, seed)
 
 
-def _bulk_of(bulk: pd.DataFrame, genes: pd.Index) -> tuple[pd.DataFrame | None, str | None]:
+def _bulk_of(bulk: pd.DataFrame, genes: pd.Index, symbols: str | None) -> tuple[pd.DataFrame | None, str | None]:
     """The bulk values of the genes, or the reason why there are none."""
+    if symbols is not None:
+        # the expression of a gene is that of all its transcripts
+        bulk = bulk.groupby(readers.transcript_symbols(symbols).reindex(bulk.index).to_numpy()).sum()
     known = genes.intersection(bulk.index)
     if len(known) >= 10:
-        return bulk.reindex(genes).dropna(), None
+        return bulk.loc[known], None
     return None, (
-        f"The bulk samples name genes as {bulk.index[0]} and the cells as {genes[0]}: {len(known)} of {len(genes)} "
-        "genes can be compared, too few."
+        f"bulk samples that name genes as {bulk.index[0] if len(bulk) else 'nothing'} where the cells have {genes[0]}: "
+        f"{len(known)} of {len(genes)} genes can be compared (symbols names a file that joins the two)"
     )
 
 

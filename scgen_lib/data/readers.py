@@ -157,6 +157,38 @@ def genes_by_cells(source: Source, sep: str, name: str) -> tuple[csr_matrix, lis
     return sparse.vstack(bands, format="csr"), genes, band.columns
 
 
+def transcript_symbols(path: str | Path) -> pd.Series:
+    """Read which gene each transcript is of, from a table in the layout of UCSC's refFlat.
+
+    Parameters
+    ----------
+    path
+        Tab-separated text without a header, gzipped or not: gene symbol, transcript id, and columns that are not read.
+
+    Returns
+    -------
+    Series
+        Gene symbol by transcript id, each id once.
+
+    Raises
+    ------
+    DataError
+        If the file is absent or of another layout.
+    """
+    import pandas as pd
+
+    path = Path(path).expanduser()
+    try:
+        table = pd.read_csv(path, sep="\t", header=None, usecols=[0, 1], names=["symbol", "id"], dtype=str)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(
+            f"Expected a table of gene symbols and transcript ids in {path}, but it cannot be read as one "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): give a file like UCSC's refFlat."
+        ) from error
+    # a transcript that lies at several places has a line for each
+    return table.dropna().drop_duplicates("id").set_index("id")["symbol"]
+
+
 def _h5ad(path: Path) -> AnnData:
     """Prefer ``layers["counts"]``, then integer-valued ``raw.X``, then integer-valued ``X``."""
     import anndata

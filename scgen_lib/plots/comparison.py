@@ -53,8 +53,9 @@ def comparison_dots(
     Returns
     -------
     Figure
-        The role of a method by shape and colour. A row without a value says "not run" with the beginning of its reason,
-        or "no value" if only this metric has no meaning for it.
+        The role of a method by shape and colour. A value far beyond all others stands at the edge as a number, with an
+        arrow. A row without a value says "not run" with the beginning of its reason, or "no value" if only this metric
+        has no meaning for it.
     """
     names = names or {}
     datasets = list(dict.fromkeys(summary["dataset"])) if datasets is None else list(datasets)
@@ -90,15 +91,23 @@ def _rows(ax: Axes, own: pd.DataFrame, metric: str, kind: Metric, names: Mapping
     methods = list(dict.fromkeys(own["method"]))
     values = own[own["metric"] == metric].set_index("method")
     reasons = own.dropna(subset="reason").drop_duplicates("method").set_index("method")["reason"]
+    low, high = _bounds(values["mean"].dropna().to_numpy(float))
     for y, method in enumerate(reversed(methods)):
         if method in values.index and np.isfinite(values.loc[method, "mean"]):
             found = values.loc[method]
             marker, colour = ROLES[found["role"]]
-            ax.errorbar(found["mean"], y, xerr=np.nan_to_num(found["sd"]), fmt=marker, color=colour, ms=5, capsize=2)
+            if low <= found["mean"] <= high:
+                sd = np.nan_to_num(found["sd"])
+                ax.errorbar(found["mean"], y, xerr=sd, fmt=marker, color=colour, ms=5, capsize=2)
+                continue
+            side = int(found["mean"] > high)
+            ax.annotate(f" {found['mean']:.3g} ", (side, y), (0.8 if side else 0.2, y), ax.get_yaxis_transform(),
+                        fontsize=7, color=colour, va="center", ha="right" if side else "left",
+                        arrowprops={"arrowstyle": "->", "color": colour})  # fmt: skip
         else:
             words = f"not run: {reasons[method]}" if method in reasons else "no value"
-            ax.text(0.02, y, textwrap.shorten(words, 34, placeholder="…"), transform=ax.get_yaxis_transform(),
-                    fontsize=7, style="italic", color="#555555", va="center",
+            ax.text(0.02, y, textwrap.shorten(words, 40, placeholder="…"), transform=ax.get_yaxis_transform(),
+                    fontsize=6.5, style="italic", color="#555555", va="center",
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     if not isinstance(kind.better, str):
         ax.axvline(kind.better, color="black", ls=":", lw=1)
@@ -111,6 +120,18 @@ def _rows(ax: Axes, own: pd.DataFrame, metric: str, kind: Metric, names: Mapping
     ax.margins(x=0.08)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.set_xlabel(f"{textwrap.fill(kind.label, 30)}\n({direction(kind)})", fontsize=8)
+
+
+def _bounds(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of what is shown: all but a quarter at most, values so far away that the others would merge."""
+    inside = np.sort(values)
+    for _ in range(len(values) // 4):
+        below, above = inside[1] - inside[0], inside[-1] - inside[-2]
+        rest = inside[:-1] if above >= below else inside[1:]
+        if max(above, below) <= 2 * np.ptp(rest) or not np.ptp(rest):
+            break
+        inside = rest
+    return (inside[0], inside[-1]) if len(inside) else (-np.inf, np.inf)
 
 
 def direction(metric: Metric) -> str:

@@ -60,6 +60,12 @@ def test_doing_nothing_is_beaten_where_the_truth_is_known(table):
         assert table["dca_zinb"]["scores"][metric] < table["observed"]["scores"][metric]
 
 
+def test_true_counts_judge_nobody_where_nothing_was_dropped():
+    found = comparisons.row("denoising", "splat_g6_nodrop", "knn", 0, SETTINGS)
+    assert {"mse_cell", "mse_means"} <= set(found["scores"])
+    assert not {"mse", "mse_dropped", "pearson_gene", "dropout_ap"} & set(found["scores"])
+
+
 def test_an_extra_that_is_not_installed_is_named(table):
     for method in ("magic", "scvi"):
         if importlib.util.find_spec(method) is None:
@@ -119,7 +125,7 @@ def test_own_cells_need_no_labels(tmp_path):
     assert "ari" in comparisons.row("denoising", str(path), "pca", 1, SETTINGS | {"labels": "kind"})["scores"]
 
 
-def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch):
+def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     share = np.repeat([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.33, 0.33, 0.33], [0.68, 0.16, 0.16]], 12, axis=0)
     profiles = rng.gamma(1, 40, (3, 30))
@@ -146,11 +152,18 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch):
     assert {m: scores["truth"][m] for m in known} == pytest.approx({m: best.get(m, 0) for m in known}, abs=1e-9)
     for metric in ("mixture_mse", "spike_sd"):
         assert 0 < scores["knn"][metric] < scores["observed"][metric]
-    other = cells.uns["bulk"].set_axis([f"NM_{i}" for i in range(30)])
-    cells.uns["bulk"] = other
-    assert denoising.prepare("designed", 1, SETTINGS).notes == [
-        "The bulk samples name genes as NM_0 and the cells as g0: 0 of 30 genes can be compared, too few."
-    ]
+    # bulk samples that name transcripts, three of one gene, are joined by a table
+    names = [f"NM_{i}" for i in range(30)]
+    cells.uns["bulk"] = cells.uns["bulk"].set_axis(names)
+    (note,) = denoising.prepare("designed", 1, SETTINGS).notes
+    assert note.startswith("bulk samples that name genes as NM_0 where the cells have g0: 0 of 30 genes")
+    path = tmp_path / "refFlat.txt"
+    path.write_text("".join(f"g{i if i > 2 else 0}\tNM_{i}\tchr1\n" for i in range(30)))
+    joined = denoising.prepare("designed", 1, SETTINGS | {"symbols": str(path)})
+    assert not joined.notes
+    assert joined.bulk.loc["g0", "a"] == pytest.approx(profiles.mean(axis=0)[:3].sum())
+    assert len(joined.bulk) == 28
+    assert denoising.score(joined, None, 0, SETTINGS)["bulk_mean"] == pytest.approx(1)
 
 
 def test_unknown_settings_and_log_values_are_refused():

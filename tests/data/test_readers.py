@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.io import mmwrite
 
-from scgen_lib.data import load
+from scgen_lib.data import load, readers
 from scgen_lib.errors import DataError, ParameterError
 
 X = np.array([[0, 3, 0, 1], [2, 0, 0, 0], [0, 0, 7, 0]], dtype=np.int32)
@@ -308,3 +308,15 @@ def test_counts_beyond_32_bits_are_refused_not_wrapped(tmp_path):
     annotated(X.astype(float) * 1e9).write_h5ad(tmp_path / "huge.h5ad")
     with pytest.raises(DataError, match="below 2³¹, but the largest is 7e"):
         load(tmp_path / "huge.h5ad")
+
+
+def test_transcripts_get_their_symbols_once(tmp_path):
+    path = tmp_path / "refFlat.txt.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("Xkr4\tNM_1\tchr1\t-\nSox17\tNM_2\tchr1\t-\nSox17\tNM_2\tchrX\t+\nSox17\tNM_3\tchr1\t-\n")
+    assert readers.transcript_symbols(path).to_dict() == {"NM_1": "Xkr4", "NM_2": "Sox17", "NM_3": "Sox17"}
+    other = tmp_path / "other.txt"
+    other.write_text("one column\n")
+    for wrong in (other, tmp_path / "absent.txt"):
+        with pytest.raises(DataError, match="Expected a table of gene symbols and transcript ids"):
+            readers.transcript_symbols(wrong)

@@ -99,3 +99,13 @@ def test_gaps_are_listed_with_their_reasons_and_a_silent_one_is_named(table):
 def test_a_metric_that_has_no_meaning_for_a_method_is_no_gap(table):
     other = table.assign(value=table["value"].where((table["method"] != "net") | (table["metric"] != "auc")))
     assert set(plots.gap_table(other)["method"]) == {"lost"}
+
+
+def test_a_value_far_beyond_the_others_stands_at_the_edge(summary, drawn):
+    far = summary.assign(mean=summary["mean"].where(summary["method"] != "net", 500.0))
+    fig = plots.comparison_dots(far, METRICS, datasets=["b"])
+    drawn(fig)
+    (ax,) = fig.axes
+    assert ax.get_xlim()[1] < 1
+    assert [text.get_text().strip() for text in ax.texts if "not run" not in text.get_text()] == ["500"]
+    assert len([line for line in ax.lines if line.get_marker() in "vsoD"]) == 3
