@@ -146,6 +146,10 @@ def test_a_sample_keeps_every_type_in_its_share():
     assert sizes.sum() == 400
     assert len(sizes) == 8
     assert case.left_out["above max_cells"] == 1600
+    whole = data.load("splat_g8").obs["cell_type"].value_counts()
+    assert (sizes - 400 * whole / whole.sum()).abs().max() <= 1
+    # also where fewer cells are left out than there are types
+    assert representation.prepare("splat_g8", 0, SMALL | {"max_cells": 1999}).left_out["above max_cells"] == 1
 
 
 def test_a_set_without_counts_or_of_one_type_says_why(tmp_path):
