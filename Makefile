@@ -24,7 +24,7 @@ pages: $(READY)
 
 html: $(READY)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python tools/check_links.py
+	$(BIN)/python tools/check_pages.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadscope
@@ -33,9 +33,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# A Chromium for the tests that open the book; they are skipped where there is none.
+# A Chromium, and a judge of accessibility, for the tests that open the book; they are skipped where there is none.
 browser:
 	tools/install-chromium
+	tools/install-axe
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \

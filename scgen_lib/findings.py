@@ -6,6 +6,7 @@ released code computes it and as the description asks for. Effects of different 
 """
 
 import io
+import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -65,16 +66,16 @@ def overview(found: Sequence[Mapping]) -> str:
     for part, (label, title) in GROUPS.items():
         rows = [
             [
-                str(place),
-                f"{{doc}}`{_short(entry)} <executed/{entry['page']}>`",
-                f"{{ref}}`{markdown.escape(entry['does'])} <{_label(entry)}>`",
+                f"{{ref}}`{_in_role(entry['does'])} <{_label(entry)}>`",
+                f"{{doc}}`{_in_role(_short(entry))} <executed/{entry['page']}>`",
                 markdown.escape(entry["quantity"]),
                 f"{entry['effect']:.0%}",
             ]
-            for place, entry in enumerate((e for e in found if e["part"] == part), start=1)
+            for entry in found
+            if entry["part"] == part
         ]
         if rows:
-            heads = ["", "finding", "what the released code does", "measured in", "effect"]
+            heads = ["what the released code does", "finding", "measured in", "effect"]
             parts.append(f"{{ref}}`{title} <{label}>`:\n\n{markdown.table(heads, rows)}")
     return "\n".join(parts) or "No chapter of this edition has recorded a finding.\n"
 
@@ -112,7 +113,7 @@ def _section(entry: Mapping, figures: Collection[str]) -> str:
         f"({chance[inside]}). See {' and '.join(links)}.\n\n"
         f"```{{figure}} generated/{_label(entry)}.svg\n:name: fig-{_label(entry)}\n"
         f":alt: {entry['quantity']}, {released} as released and {described} as described\n\n"
-        f"{markdown.escape(_capital(entry['quantity']))}.\n```\n"
+        f"{markdown.escape(_capital(entry['quantity']))}: {released} as released, {described} as described.\n```\n"
     )
 
 
@@ -133,7 +134,7 @@ def draw(found: Sequence[Mapping], folder: Path) -> None:
 
 
 def _label(entry: Mapping) -> str:
-    return f"finding-{entry['page']}-{entry['name']}".lower().replace(" ", "-").replace("_", "-")
+    return re.sub(r"[^a-z0-9]+", "-", f"finding {entry['page']} {entry['name']}".lower())
 
 
 def _short(entry: Mapping) -> str:
@@ -141,6 +142,11 @@ def _short(entry: Mapping) -> str:
 
     titles = {paper.chapter: paper.title.split(":")[0] for paper in claims.papers()}
     return f"{titles.get(entry['page'], entry['page'])} {entry['name']}"
+
+
+def _in_role(text: str) -> str:
+    """Let a text be that of a role in a table, where nothing else is markup."""
+    return text.replace("`", "'").replace("|", r"\|")
 
 
 def _capital(text: str) -> str:

@@ -45,10 +45,11 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
         "findings.json": json.dumps(found, indent=1, ensure_ascii=False),
+        "untested.md": markdown.table(["not tested", "meaning"], claims.UNTESTED.items()),
         "ledger.md": "\n".join(map(_ledger, entries)),
         "datasets.md": datasets(),
         "claims.csv": table.to_csv(index=False),
-        "claims.json": table.to_json(orient="records", indent=1, force_ascii=False),
+        "claims.json": table.to_json(orient="records", indent=1, force_ascii=False, double_precision=15),
     }.items():
         provenance.write_atomically(GENERATED / name, content)
     downloads.write(entries, GENERATED)

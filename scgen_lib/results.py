@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 # Blue to orange: told apart with any colour vision, and the shape says the same.
 COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
+
+
+@dataclass(frozen=True)
+class Display:
+    """What a notebook shows as HTML."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 class Run:
@@ -121,9 +132,15 @@ class Run:
         """Return the paper beside this run, a row a claim (see :func:`compare`)."""
         return compare(claims(paper), self.records, self.parameters)
 
-    def show(self, paper: str) -> "Styler":
-        """Return :meth:`table` for display, with the verdict by word, shape and colour."""
-        return style(self.table(paper))
+    def show(self, paper: str) -> "Display":
+        """Return :meth:`table` for display: what this run has a value or a verdict for, then the rest, folded."""
+        table = self.table(paper)
+        idle = table["verdict"].eq(NOT_TESTED) & table["seeds"].eq(0)
+        shown = style(table[~idle]).to_html() if (~idle).any() else "<p>No claim of the paper was measured.</p>"
+        if idle.any():
+            summary = f"<summary>{idle.sum()} claims of which this run has no value, with the reason</summary>"
+            shown += f"<details>{summary}{style(table[idle]).to_html()}</details>"
+        return Display(shown)
 
     def save(self) -> Path | None:
         """Write ``<out>/records.json`` with its provenance, and return the path; with ``out=None`` do nothing."""
@@ -214,7 +231,12 @@ def style(table: "pd.DataFrame") -> "Styler":
     shown = words(table).drop(columns="where")
     return (
         shown.style.hide(axis="index")
-        .map(lambda word: f"color: {COLOURS[word[2:]]}; font-weight: 600", subset=["verdict"])
+        .map(lambda word: f"color: {_colour(word[2:])}; font-weight: 600", subset=["verdict"])
         .set_properties(subset=["published", "this run", "verdict"], **{"white-space": "nowrap"})
         .set_properties(**{"text-align": "left", "vertical-align": "top"})
     )
+
+
+def _colour(word: str) -> str:
+    """Return the colour of a verdict in CSS: the book's, which knows of light and dark, or else that for white."""
+    return f"var(--verdict-{word.replace(' ', '-')}, {COLOURS[word]})"

@@ -158,13 +158,13 @@ def _finish(path: Path, entry: Mapping[str, object]) -> None:
 
 
 def banner(entry: Mapping[str, object]) -> str:
-    """Return the note at the top of a page: edition, date, hardware, commit, duration and seed."""
+    """Return what stands at the top of a page: edition and duration as badges, then date, hardware, commit and seed."""
     facts = entry["provenance"]
     seed = "" if entry["seed"] is None else f", seed {entry['seed']}"
     return (
-        f"```{{admonition}} Edition: {entry['edition']}\n:class: note\n"
-        f"Run on {entry['started'][:16].replace('T', ' ')} UTC in {duration(entry['duration_s'])} on "
-        f"{machine(facts['hardware'])}, from commit {facts['commit'] or 'unknown'}{seed}.\n```\n"
+        f"{{bdg-primary}}`{entry['edition']} edition` {{bdg-primary-line}}`{duration(entry['duration_s'])}`\n\n"
+        f"Run on {entry['started'][:16].replace('T', ' ')} UTC on {machine(facts['hardware'])}, "
+        f"from commit {facts['commit'] or 'unknown'}{seed}.\n"
     )
 
 

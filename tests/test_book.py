@@ -24,7 +24,7 @@ import yaml
 
 from scgen_lib import claims, pages, provenance, results, runner, scorecard
 
-LINKS = provenance.ROOT / "tools" / "check_links.py"
+LINKS = provenance.ROOT / "tools" / "check_pages.py"
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -41,13 +41,21 @@ plt.figure(figsize=(12, 3))
 plt.plot([1, 3, 2]);"""
 CAPTION = "Two lines of dropout."
 LONG = "print('a long line ' * 60)"
+MANY = "for i in range(40):\n    print('line', i)"
+SHOWN = """\
+from IPython.display import Markdown
+
+Markdown("\\n".join(f"- **Takeaway {i}**: pbmc68k_reduced has 700 cells." for i in range(7)))"""
+AXE = provenance.ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+# What TensorFlow and what it is made of say for themselves.
+LOG_LINE = re.compile(r"oneDNN|absl::Initialize|\b\w+\.cc:\d+\]|cuInit|cudart|computation_placer|TF-TRT|TqdmWarning")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, write_notebook):
     """A project with one short chapter, run for the quick edition and up to date."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "CITATION.cff"):
         shutil.copy(provenance.ROOT / name, root)
     ignored = shutil.ignore_patterns("executed", "generated", "__pycache__")
     shutil.copytree(provenance.ROOT / "book", root / "book", ignore=ignored)
@@ -55,7 +63,12 @@ def project(tmp_path_factory, write_notebook):
     figure = nbformat.v4.new_code_cell(
         FIGURE, metadata={"tags": ["landing"], "mystnb": {"figure": {"caption": CAPTION, "name": "fig-dca-a1-bars"}}}
     )
-    write_notebook(root / "notebooks" / "dca.ipynb", RECORDS, figure, LONG, text=text)
+    tags = {"tags": ["takeaways"]}
+    shown = [
+        nbformat.v4.new_markdown_cell("## What this run shows", metadata=tags),
+        nbformat.v4.new_code_cell(SHOWN, metadata=tags),
+    ]
+    write_notebook(root / "notebooks" / "dca.ipynb", RECORDS, figure, LONG, MANY, *shown, text=text)
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {}}}
     (root / "workflow" / "editions").mkdir(parents=True)
     (root / "workflow" / "editions" / "quick.yml").write_text(yaml.safe_dump(edition))
@@ -266,6 +279,15 @@ def test_every_image_loads(seen):
     assert {address: page["broken"] for address, page in seen.items() if page["broken"]} == {}
 
 
+def test_the_figures_of_a_chapter_are_described(html):
+    soup = bs4.BeautifulSoup((html / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    figures = soup.select(".cell_output figure")
+    assert figures
+    for figure in figures:
+        assert len(figure.img["alt"].split()) >= 3
+        assert not figure.img["alt"].endswith(".png")
+
+
 def test_the_chapter_has_figures(seen):
     assert seen["book/executed/dca.html"]["figures"] >= 1
 
@@ -280,6 +302,76 @@ def test_the_search_finds_dropout(browser, site):
     assert page.locator("#search-results li").count() >= 2
     assert faults == []
     page.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    if not AXE.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no axe-core, and CI must not skip its tests; run tools/install-axe")
+        pytest.skip("there is no axe-core; `make browser` installs it")
+    return AXE.read_text(encoding="utf-8")
+
+
+def test_no_page_is_seriously_hard_to_use_with_any_width_theme_or_aid(browser, site, html, axe):
+    faults, every = {}, {}
+    colours = {"runOnly": ["color-contrast"]}  # all that the theme changes
+    listed = [*addresses(site, html), f"{site}search.html"]
+    if not html.is_relative_to(provenance.ROOT):
+        # its other chapters are empty, and the pages of the library, the longest by far, are those of the whole book
+        listed = [address for address in listed if not re.search(r"/api|/executed/(?!dca)", address)]
+    for address in listed:
+        page, _ = visit(browser, address, DESK)
+        page.add_style_tag(content="* { transition: none !important; }")  # colours are judged at the end of a change
+        page.evaluate(axe)
+        for size in (DESK, PHONE):
+            page.set_viewport_size(size)
+            for theme, rules in (("light", every), ("dark", colours)):
+                page.emulate_media(color_scheme=theme)
+                page.locator(f'html[data-theme="{theme}"]').wait_for(state="attached")
+                found = page.evaluate("rules => axe.run({resultTypes: ['violations'], ...rules})", rules)["violations"]
+                for fault in found:
+                    if fault["impact"] in ("serious", "critical"):
+                        key = f"{address.removeprefix(site)}, {size['width']} pixels, {theme}: {fault['id']}"
+                        faults[key] = fault["nodes"][0]["html"][:200]
+        page.close()
+    assert faults == {}
+
+
+def test_no_page_shows_a_log_line_of_tensorflow(html):
+    pages = list(html.glob("book/**/*.html"))
+    assert pages
+    for path in pages:
+        text = bs4.BeautifulSoup(path.read_text(), "html.parser").get_text()
+        assert not (found := LOG_LINE.search(text)), f"{path.name}: {text[found.start() - 80 : found.end() + 80]}"
+
+
+def test_a_chapter_begins_with_its_edition_and_its_takeaways(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    edition, seconds = (badge.text for badge in soup.select("span.sd-badge"))
+    assert edition == "quick edition"
+    assert re.fullmatch(r"\d+ s", seconds)
+    box = soup.select_one(".admonition.tip")
+    assert box.find_all_previous("h1")
+    assert not box.find_all_previous("h2")
+    assert [item.strong.text for item in box.select("li")] == [f"Takeaway {i}" for i in range(7)]
+    assert "pbmc68k_reduced has 700 cells." in box.text
+    assert len(box.select("details li")) == 2
+    # they stand there alone
+    assert soup.get_text().count("Takeaway 3") == 1
+    assert "What this run shows" not in soup.get_text()
+
+
+def test_a_chapter_says_how_to_cite_it_and_folds_what_is_long(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    bibtex = soup.select_one(".highlight-bibtex").text
+    assert bibtex.startswith("@article{eraslan2019,")
+    assert "@software{scgen_lib," in bibtex
+    assert bibtex.count("{") == bibtex.count("}")
+    (many,) = (pre for pre in soup.select(".cell_output pre") if "line 39" in pre.text)
+    assert many.find_parent("details")
+    (long,) = (pre for pre in soup.select(".cell_output pre") if "a long line" in pre.text)
+    assert not long.find_parent("details")
 
 
 def test_the_landing_page_counts_the_verdicts(browser, site):
@@ -312,9 +404,10 @@ def test_the_downloaded_scorecard_equals_the_page(html):
     links = {Path(link["href"]).name: html / "book" / link["href"] for link in soup.select("a.download[href]")}
     # the page has an empty unit where the table has no value
     table = pd.read_csv(links["claims.csv"], dtype={"unit": str}).fillna({"unit": ""})
-    pd.testing.assert_frame_equal(
-        pd.DataFrame(json.loads(links["claims.json"].read_text())).fillna(pd.NA), table.fillna(pd.NA), check_dtype=False
-    )
+    for row, other in zip(table.to_dict("records"), json.loads(links["claims.json"].read_text()), strict=True):
+        row = {name: None if pd.isna(value) else value for name, value in row.items()}
+        numbers = {name: value for name, value in other.items() if isinstance(value, float)}
+        assert row == other | {name: pytest.approx(value, rel=1e-9) for name, value in numbers.items()}
     shown = []
     for badge in soup.select(".verdict[data-paper]"):
         claim, published, run, verdict, why, _ = badge.find_parent("tr").find_all("td")
@@ -355,6 +448,7 @@ def test_the_scorecard_is_filtered_by_paper_and_verdict(browser, site):
     page.reload()
     assert rows.locator("visible=true").count() == fits
     page.get_by_role("button", name="Show all").click()
+    status.get_by_text(f"{in_all} of {in_all} rows").wait_for()
     assert rows.locator("visible=true").count() == in_all
     assert faults == []
     page.close()

@@ -14,7 +14,7 @@ import yaml
 from scgen_lib import provenance
 
 COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md", "template", "tools", "book")
-COPIED += ("scgen_lib", "workflow", "notebooks", "tests")
+COPIED += ("CITATION.cff", "scgen_lib", "workflow", "notebooks", "tests")
 
 
 def call(project, *command, ok=True):

@@ -58,9 +58,8 @@ def test_a_finding_is_shown_with_its_numbers_its_figure_and_its_experiment(tmp_p
     assert "{numref}`Fig. %s <fig-dra-moved>`" in text
     assert f'href="executed/dr_a.html#{findings.SECTION}"' in text
     assert "numref" not in findings.listing(ranked, {"dr_a": set()})
-    assert "| 1 | {doc}`DR-A R1 <executed/dr_a>` | {ref}`never trains x <finding-dr-a-r1>` | score | 52% |" in (
-        findings.overview(ranked)
-    )
+    row = "| {ref}`never trains x <finding-dr-a-r1>` | {doc}`DR-A R1 <executed/dr_a>` | score | 52% |"
+    assert row in findings.overview(ranked)
     findings.draw(ranked, tmp_path)
     assert (tmp_path / "finding-dr-a-r1.svg").read_bytes().startswith(b"<?xml")
     assert findings.overview([]) == "No chapter of this edition has recorded a finding.\n"

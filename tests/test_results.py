@@ -118,7 +118,7 @@ def test_every_figure_that_the_claims_name_is_one_of_its_chapter_and_shows_a_cla
     for paper in claims_module.papers():
         notebook = json.loads((provenance.ROOT / "notebooks" / f"{paper.chapter}.ipynb").read_text())
         drawn = {cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in notebook["cells"]}
-        named = claims_module._files()[paper.chapter]["figures"]
+        named = claims_module._files()[paper.chapter].get("figures", {})
         assert set(named.values()) <= drawn
         for begin, figure in named.items():
             assert figure in {item.figure for item in claims(paper.key) if item.id.startswith(begin)}, begin
@@ -178,9 +178,14 @@ def test_values_on_other_data_stand_beside_the_claim_without_counting(run):
 
 
 def test_the_shown_table_gives_the_verdict_by_shape_word_and_colour(run):
-    html = run.show("eraslan2019").to_html()
+    html, folded = run.show("eraslan2019")._repr_html_().split("<details>")
     assert "● reproduced" in html
-    assert results.COLOURS[REPRODUCED] in html
+    assert f"var(--verdict-reproduced, {results.COLOURS[REPRODUCED]})" in html
+    # what has no value is folded
+    assert "not run" not in html
+    assert "● reproduced" not in folded
+    assert re.search(r"<summary>\d+ claims of which this run has no value", folded)
+    assert results.Run("dca").show("eraslan2019").html.startswith("<p>No claim of the paper was measured.</p><details>")
 
 
 def test_thousands_are_shown_in_full_and_other_numbers_rounded():

@@ -1,21 +1,98 @@
-"""Give the chapters what belongs to the site and not to the notebooks: downloads, and buttons that launch them."""
+"""Give the chapters what belongs to the site and not to the notebooks: their head, downloads, and launch buttons."""
 
 import json
+import re
 from pathlib import Path
 
+import yaml
 from sphinx.application import Sphinx
 
 EXECUTED = "book/executed/"
 
 
-def add_downloads(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the list of a chapter's files below its first cell, which has title and question."""
-    block = Path(app.srcdir, "book/generated/downloads", f"{docname.removeprefix(EXECUTED)}.md")
-    if docname.startswith(EXECUTED) and block.exists():
-        notebook = json.loads(source[0])
-        text = block.read_text(encoding="utf-8")
-        notebook["cells"].insert(1, {"cell_type": "markdown", "id": "downloads", "metadata": {}, "source": text})
-        source[0] = json.dumps(notebook)
+# Longer outputs are folded: lines of text, and rows of a table that does not fold by itself.
+LONGEST_TEXT, LONGEST_TABLE = 25, 25
+# So many takeaways are seen at once.
+FIRST = 5
+
+
+def dress(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put takeaways, files and citation below a chapter's first cell (title and question), and fold what is long."""
+    if not docname.startswith(EXECUTED):
+        return
+    notebook, page = json.loads(source[0]), docname.removeprefix(EXECUTED)
+    cells = notebook["cells"]
+    files = Path(app.srcdir, "book/generated/downloads", f"{page}.md")
+    blocks = {
+        "key-takeaways": takeaways(cells),
+        "downloads": files.read_text(encoding="utf-8") if files.exists() else "",
+        "citation": citation(Path(app.srcdir), page),
+    }
+    for cell in cells:
+        fold(cell)
+        describe(cell)
+    cells[1:1] = [
+        {"cell_type": "markdown", "id": name, "metadata": {}, "source": text} for name, text in blocks.items() if text
+    ]
+    source[0] = json.dumps(notebook)
+
+
+def takeaways(cells: list[dict]) -> str:
+    """Take away the cells with this tag, heading and all, and return what they say."""
+    said = []
+    for cell in cells:
+        tags = cell["metadata"].get("tags", [])
+        if "takeaways" in tags:
+            tags.append("remove-cell")
+            said += ["".join(out.get("data", {}).get("text/markdown", "")) for out in cell.get("outputs", ())]
+    text = "\n".join(filter(None, said))
+    if not text:
+        return ""
+    points = re.split(r"^(?=- )", text, flags=re.MULTILINE)
+    first, rest = "".join(points[: FIRST + 1]), "".join(points[FIRST + 1 :])
+    more = f"\n````{{dropdown}} {len(points) - 1 - FIRST} more\n{rest}\n````\n" if rest else ""
+    return f"`````{{admonition}} Key takeaways of this run\n:class: tip\n{first}\n{more}`````\n"
+
+
+def citation(root: Path, page: str) -> str:
+    """Return how to cite a chapter's paper and the software, in BibTeX."""
+    from scgen_lib import claims
+
+    papers = {paper.chapter: paper.key for paper in claims.papers()}
+    library = (root / "book/references.bib").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^(@\w+\{(\w+),.*?^\}$)", library, re.MULTILINE | re.DOTALL))
+    entries = {key: entry for entry, key in entries.items()}
+    software = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    fields = {
+        "title": f"{{{software['title']}}}",
+        "author": " and ".join(f"{{{author['name']}}}" for author in software["authors"]),
+        "version": software["version"],
+        "url": software["repository-code"],
+    }
+    lines = ",\n".join(f"  {name:7} = {{{value}}}" for name, value in fields.items())
+    found = [entries[papers[page]]] if page in papers else []
+    bibtex = "\n\n".join([*found, f"@software{{scgen_lib,\n{lines}\n}}"])
+    return f"````{{admonition}} Cite\n:class: tip dropdown\n```bibtex\n{bibtex}\n```\n````\n"
+
+
+def fold(cell: dict) -> None:
+    """Fold the source of the cell that sets an edition's parameters, and a long output."""
+    tags = cell["metadata"].setdefault("tags", [])
+    if "injected-parameters" in tags:
+        tags.append("hide-input")
+    for out in cell.get("outputs", ()):
+        table, text = ("".join(out.get("data", {}).get(f"text/{kind}", "")) for kind in ("html", "plain"))
+        text = "".join(out.get("text", "" if table else text))
+        rows = 0 if "<details" in table else table.count("<tr")
+        if (rows > LONGEST_TABLE or text.count("\n") > LONGEST_TEXT) and "hide-output" not in tags:
+            tags.append("hide-output")
+
+
+def describe(cell: dict) -> None:
+    """Let who cannot see a figure hear its caption, not the name of a file."""
+    settings = cell["metadata"].get("mystnb", {})
+    if caption := settings.get("figure", {}).get("caption"):
+        settings.setdefault("image", {}).setdefault("alt", caption)
 
 
 def point_to_sources(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
@@ -36,6 +113,6 @@ def point_to_sources(app: Sphinx, pagename: str, templatename: str, context: dic
 
 def setup(app: Sphinx) -> dict:
     """Run after the theme, which makes the buttons."""
-    app.connect("source-read", add_downloads)
+    app.connect("source-read", dress)
     app.connect("html-page-context", point_to_sources, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-// What the pages do beyond showing: filters of the scorecard, and a keyboard's way into what scrolls.
+// What the pages do beyond showing: filters of the scorecard, and ways in for a keyboard and for a screen reader.
 // Without it every claim is shown.
 "use strict";
 
@@ -54,9 +54,22 @@ function reachWhatScrolls() {
   }
 }
 
+// A button is called by the words that it shows, not by others that the theme has for it; what is titled only, by its title.
+function nameByWords() {
+  for (const button of document.querySelectorAll("summary[aria-label], button[aria-label]")) {
+    if (button.innerText.trim()) button.removeAttribute("aria-label");
+  }
+  for (const icon of document.querySelectorAll(".theme-switch[title]")) {
+    icon.setAttribute("aria-hidden", "true");
+    icon.removeAttribute("title");
+  }
+  for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("filters");
   if (form) filterClaims(form);
   reachWhatScrolls();
+  nameByWords();
 });
 window.addEventListener("resize", reachWhatScrolls);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check that every link, image and script of the built book that is not on another site is there.
 
-Usage: check_links.py [FOLDER], by default _build/html. It writes a line for each link that leads nowhere, and its
+Usage: check_pages.py [FOLDER], by default _build/html. It writes a line for each link that leads nowhere, and its
 status is 1 if there is one.
 """
 
