@@ -1,7 +1,29 @@
+import os
+
 import nbformat
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers take all cores, so that one is left for what a test trains or starts.
+    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+
 CHECK = "from scgen_lib import parameters, results\n\nparameters.check_namespace(globals())"
+NOTEBOOK = "test_a_notebook_runs_at_test_size"
+# What takes longest starts first, so that no worker ends long after the others.
+LONGEST = (NOTEBOOK, "test_slurm", "test_workflow", "test_docs", "test_extend", "test_book", "test_scgan", "test_cvae")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A worker of xdist takes a module, whose tests share what they set up, but of the notebooks one at a time."""
+
+    def place(item):
+        return next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST))
+
+    for item in items:
+        group = item.callspec.id if item.originalname == NOTEBOOK else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
