@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import shutil
 import types
 from pathlib import Path
 
@@ -120,15 +121,19 @@ def test_a_page_lists_its_files_below_its_first_cell(tmp_path):
     folder = tmp_path / "book" / "generated" / "downloads"
     folder.mkdir(parents=True)
     (folder / "dca.md").write_text("files")
+    for name in ("CITATION.cff", "book/references.bib"):
+        shutil.copy(provenance.ROOT / name, tmp_path / name)
     app = types.SimpleNamespace(srcdir=str(tmp_path))
-    notebook = {"cells": [{"source": "# Title"}, {"source": "text"}]}
-    source = [json.dumps(notebook)]
-    chapters.add_downloads(app, "book/executed/dca", source)
-    assert [cell["source"] for cell in json.loads(source[0])["cells"]] == ["# Title", "files", "text"]
-    for other in ("book/executed/absent", "book/dca"):
-        source = ["as it was"]
-        chapters.add_downloads(app, other, source)
-        assert source == ["as it was"]
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": text} for text in ("# Title", "text")]
+    for page, expected in (("dca", ["# Title", "files"]), ("absent", ["# Title"])):
+        source = [json.dumps({"cells": cells})]
+        chapters.dress(app, f"book/executed/{page}", source)
+        texts = [cell["source"] for cell in json.loads(source[0])["cells"]]
+        assert texts[: len(expected)] == expected
+        assert ("files" in texts) == (page == "dca")
+    source = ["as it was"]
+    chapters.dress(app, "book/dca", source)
+    assert source == ["as it was"]
 
 
 def test_the_launch_buttons_open_notebooks_that_are_there():

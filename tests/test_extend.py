@@ -13,7 +13,7 @@ import yaml
 
 from scgen_lib import provenance
 
-COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md", "template", "tools", "book")
+COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CITATION.cff", "template", "tools", "book")
 COPIED += ("CITATION.cff", "scgen_lib", "workflow", "notebooks", "tests")
 
 
@@ -82,7 +82,7 @@ def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
         if file.parent.name == "executed" and file.name != "toy":
             title = nbformat.v4.new_markdown_cell(f"# {file.name}")
             nbformat.write(nbformat.v4.new_notebook(cells=[title]), file.with_suffix(".ipynb"))
-        elif file.parent.name == "book" and file.name not in ("scorecard", "bibliography"):
+        elif file.parent.name == "book" and file.name not in ("scorecard", "findings", "bibliography"):
             file.with_suffix(".md").write_text(f"({file.name})=\n# {file.name}\n")
     call(project, "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "1", "--config", "edition=quick")
     call(project, "scgen", "pages")
@@ -98,6 +98,8 @@ def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
     assert verdicts["toy.pca"] != "not tested"
     assert "someone2026" in (project / "book/generated/summary.md").read_text()
     assert (project / "results/quick/toy/embedded.h5ad").exists()
+    assert "Key takeaways of this run" in page
+    assert "The decoder has the weights of the encoder" in (project / "_build/html/book/findings.html").read_text()
 
 
 @pytest.mark.parametrize(

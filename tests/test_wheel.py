@@ -71,8 +71,8 @@ def test_the_wheel_has_every_file_of_the_library(wheel):
 
 
 def test_the_source_archive_can_build_the_wheel(built):
-    (archive,) = built.glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "scgen_lib/data/registry.toml"} <= names
 
 
