@@ -58,7 +58,7 @@ class Api(BaseHTTPRequestHandler):
             folder = tempfile.mkdtemp(dir=self.server.folder)
             process = subprocess.Popen(
                 [*container["command"], *container["args"]],
-                cwd=folder, env=self.server.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                cwd=folder, env=self.server.environment, stdout=self.server.log, stderr=self.server.log,
             )  # fmt: skip
             self.server.jobs[body["metadata"]["name"]] = (body, process)
         self.answer(body)
@@ -82,9 +82,12 @@ def cluster(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     server.jobs, server.folder = {}, tmp_path / "pods"
     server.folder.mkdir()
+    server.log = (tmp_path / "pods.log").open("w")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    (tmp_path / "bin" / "pip").symlink_to(shutil.which("true"))
+    # no links: Python finds its environment by the folder that it is called in
+    for name, script in {"python": f'exec {sys.executable} "$@"', "pip": "exit 0"}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "kubeconfig").write_text(KUBECONFIG.format(port=server.server_port))
     server.environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     thread = threading.Thread(target=server.serve_forever)
@@ -96,6 +99,7 @@ def cluster(tmp_path):
     for _, process in server.jobs.values():
         process.kill()
         process.wait()
+    server.log.close()
 
 
 @pytest.fixture
@@ -132,7 +136,7 @@ def test_jobs_of_kubernetes_have_a_gpu_each_and_leave_all_results_on_the_volume(
     assert found == {
         "records.csv", "report.md", "good/one.ipynb", "good/records.json", "good/run.json", "good/run.log",
         "good/extra.txt", "bad/failed.ipynb", "bad/run.json", "bad/run.log",
-    }, done.stderr  # fmt: skip
+    }, done.stderr + (tmp_path / "pods.log").read_text()  # fmt: skip
     assert (project / "results/sweep/report.md").read_text().endswith(
         "1 of 2 runs have finished. The others:\n\n"
         "- bad: ValueError: no cells left; see results/sweep/bad/failed.ipynb.\n"
