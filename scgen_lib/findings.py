@@ -108,8 +108,8 @@ def _section(entry: Mapping, figures: Collection[str]) -> str:
         links.append(f"{{numref}}`Fig. %s <{entry['figure']}>` in the chapter")
     return (
         f"({_label(entry)})=\n### {_short(entry)}: {markdown.escape(entry['does'])}\n\n"
-        f"As described: {markdown.escape(entry['instead'])}. {markdown.escape(_capital(entry['quantity']))} is "
-        f"**{released}** as released and **{described}** as described, an effect of {entry['effect']:.0%} "
+        f"As described: {markdown.escape(entry['instead'])}. {markdown.escape(_capital(entry['quantity']))}: "
+        f"**{released}** as released, **{described}** as described, an effect of {entry['effect']:.0%} "
         f"({chance[inside]}). See {' and '.join(links)}.\n\n"
         f"```{{figure}} generated/{_label(entry)}.svg\n:name: fig-{_label(entry)}\n"
         f":alt: {entry['quantity']}, {released} as released and {described} as described\n\n"
