@@ -76,6 +76,8 @@ def reason(command):
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """A copy of the project, with the files that commands name."""
+    import anndata
+
     from scgen_lib.data import checks, splatter
 
     root = tmp_path_factory.mktemp("original")
@@ -87,10 +89,11 @@ def original(tmp_path_factory):
         else:
             shutil.copy(source, root)
     (root / ".venv").symlink_to(sys.prefix)
-    cells = checks.drop_empty(
-        splatter.simulate(n_genes=80, batch_cells=(150,), group_prob=(0.5, 0.5), lib_loc=9, seed=0)
-    )
-    cells.obs["cluster"] = cells.obs["cell_type"] = cells.obs["group"].map({"Group1": "B", "Group2": "NK"}.get)
+    cells = splatter.simulate(n_genes=80, batch_cells=(400,), group_prob=(0.5, 0.5), lib_loc=9, seed=0)
+    cells = checks.drop_empty(cells)
+    # as a file of one's own is: no truth beside the counts
+    types = cells.obs["group"].map({"Group1": "B", "Group2": "NK"}.get).astype(str)
+    cells = anndata.AnnData(cells.layers["counts"], types.to_frame("cell_type").assign(cluster=types), cells.var[[]])
     for name in ("counts.h5ad", "my_counts.h5ad"):
         cells.write_h5ad(root / name)
     # what the page of a chapter offers
