@@ -96,6 +96,10 @@ def original(tmp_path_factory):
     cells = anndata.AnnData(cells.layers["counts"], types.to_frame("cell_type").assign(cluster=types), cells.var[[]])
     for name in ("counts.h5ad", "my_counts.h5ad"):
         cells.write_h5ad(root / name)
+    # in the form of scGAN's released code
+    model = {"type": "cscGAN", "gen_layers": [16], "critic_layers": [16]}
+    experiment = {"input_ds": {"raw_input": "my_counts.h5ad"}, "model": model, "training": {"max_steps": 50}}
+    (root / "parameters.json").write_text(json.dumps({"experiments": {"mine": experiment}}))
     # what the page of a chapter offers
     shutil.copy(root / "notebooks" / "dca.ipynb", root)
     values = parameters.check({}, parameters.from_notebook(root / "dca.ipynb"))
