@@ -94,7 +94,7 @@ def truth_scatter(truth: np.ndarray, estimates: Mapping[str, np.ndarray], mask: 
     for ax, (name, estimate) in zip(panels, estimates.items(), strict=False):
         _density(ax, truth, estimate, mask)
         ax.set_title(name)
-    shared = LogNorm(1, max(2, *(ax.collections[0].get_array().max() for ax in panels)))
+    shared = LogNorm(1, max(2, *(np.max(ax.collections[0].get_array(), initial=2) for ax in panels)))
     for ax in panels:
         ax.collections[0].set_norm(shared)
     fig.colorbar(ax.collections[0], ax=panels, label="entries", shrink=0.6)
@@ -286,4 +286,6 @@ def _density(ax: Axes, truth: np.ndarray, estimate: np.ndarray, mask: np.ndarray
     end = max(x.max(initial=0.1), y.max(initial=0.1))
     ax.hexbin(x, y, gridsize=40, bins="log", mincnt=1, cmap="viridis", extent=(0, end, 0, end), linewidths=0.1)
     ax.plot([0, end], [0, end], color=PAPER, lw=1)
+    if not len(x):
+        ax.text(0.5, 0.9, "no such entries", ha="center", transform=ax.transAxes)
     ax.set(xlabel=COUNT % "true count", ylabel=COUNT % "estimate", aspect="equal")

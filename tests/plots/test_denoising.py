@@ -63,6 +63,13 @@ def test_truth_scatter_counts_the_chosen_entries(cells, drawn):
         assert len({ax.collections[0].norm for ax in fig.axes[:3]}) == 1  # one colour bar serves all panels
 
 
+def test_data_without_dropouts_have_empty_panels_that_say_so(cells, drawn):
+    truth = cells.layers["true_counts"]
+    fig = plots.truth_scatter(truth, {"observed": truth, "half": truth / 2}, np.zeros(truth.shape, bool))
+    drawn(fig)
+    assert [ax.texts[0].get_text() for ax in fig.axes[:2]] == ["no such entries"] * 2
+
+
 def test_dropped_density_shows_dropouts_only(cells, drawn):
     mask = denoising.dropout_mask(cells.X, cells.layers["true_counts"])
     ax = plots.dropped_density(cells.layers["true_counts"], cells.layers["cell_means"], mask)
