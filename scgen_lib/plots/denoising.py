@@ -94,7 +94,7 @@ def truth_scatter(truth: np.ndarray, estimates: Mapping[str, np.ndarray], mask: 
     for ax, (name, estimate) in zip(panels, estimates.items(), strict=False):
         _density(ax, truth, estimate, mask)
         ax.set_title(name)
-    shared = LogNorm(1, max(2, *(np.max(ax.collections[0].get_array(), initial=2) for ax in panels)))
+    shared = LogNorm(1, max([2, *np.concatenate([ax.collections[0].get_array() for ax in panels])]))
     for ax in panels:
         ax.collections[0].set_norm(shared)
     fig.colorbar(ax.collections[0], ax=panels, label="entries", shrink=0.6)
