@@ -10,11 +10,11 @@ import json
 import multiprocessing
 import re
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scgen_lib import comparisons, parameters, provenance, runner
+from scgen_lib import comparisons, markdown, parameters, provenance, runner
 from scgen_lib.errors import InputError, ParameterError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
@@ -324,8 +324,10 @@ def gather(batch: Batch) -> str:
     csv.writer(text, lineterminator="\n").writerows([head, *lines])
     provenance.write_atomically(Path(batch.folder, "records.csv"), text.getvalue())
     words = failures(batch)
-    report = [f"# Sweep {Path(batch.folder).name}", "", *_table(["run", "status", "duration", *heads], rows), "", words]
-    provenance.write_atomically(Path(batch.folder, "report.md"), "\n".join(report) + "\n")
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    listed = markdown.table(["run", "status", "duration", *heads], cells)
+    report = f"# Sweep {Path(batch.folder).name}\n\n{listed}\n{words}\n"
+    provenance.write_atomically(Path(batch.folder, "report.md"), report)
     return words
 
 
@@ -355,10 +357,3 @@ def _state(run: Run) -> tuple[dict | None, str | None]:
     if not Path(run.page).exists() or not (folder / "records.json").exists():
         return entry, "has lost its notebook or its records."
     return entry, None
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    cells = [list(heads), *rows]
-    cells.insert(1, ["---"] * len(cells[0]))
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]

@@ -130,6 +130,19 @@ def settings_of(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if name not in _OF_THE_RUN}
 
 
+def complete(settings: Mapping, defaults: Mapping) -> dict:
+    """Return all settings, those that are not given by their defaults.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such setting.
+    """
+    if unknown := sorted(set(settings) - set(defaults)):
+        raise ParameterError(f"Expected settings among {', '.join(defaults)}, got {unknown[0]!r}; use one of them.")
+    return dict(defaults) | dict(settings)
+
+
 def row(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping | None = None) -> dict:
     """Compute one row: a method on a data set with a seed.
 

@@ -16,10 +16,9 @@ import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
-from scgen_lib import data, external, preprocess
+from scgen_lib import comparisons, data, external, preprocess
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
 from scgen_lib.data import checks, readers, registry, splatter
-from scgen_lib.errors import ParameterError
 from scgen_lib.metrics import clustering, controls, denoising, designed
 from scgen_lib.metrics.arrays import log_normalise
 from scgen_lib.models.db_aae import DBAAE
@@ -154,9 +153,7 @@ def complete(settings: Mapping) -> dict:
     ParameterError
         If a setting is unknown.
     """
-    if unknown := sorted(set(settings) - set(DEFAULTS)):
-        raise ParameterError(f"Expected settings among {', '.join(DEFAULTS)}, got {unknown[0]!r}; use one of them.")
-    return DEFAULTS | dict(settings)
+    return comparisons.complete(settings, DEFAULTS)
 
 
 def prepare(dataset: str, seed: int, settings: Mapping) -> Case:

@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scgen_lib import data
+from scgen_lib import comparisons, data
 from scgen_lib.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.data import checks, registry, splatter
-from scgen_lib.errors import ParameterError
 from scgen_lib.metrics import realism
 from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
@@ -164,9 +163,7 @@ def complete(settings: Mapping) -> dict:
     ParameterError
         If there is no such setting.
     """
-    if unknown := sorted(set(settings) - set(DEFAULTS)):
-        raise ParameterError(f"Expected settings among {', '.join(DEFAULTS)}, got {unknown[0]!r}; use one of them.")
-    return DEFAULTS | dict(settings)
+    return comparisons.complete(settings, DEFAULTS)
 
 
 def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
