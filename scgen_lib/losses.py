@@ -238,7 +238,9 @@ def _released(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor 
     if logit is None:
         return loss
     pi = tf.sigmoid(logit)
-    zero = -tf.math.log(pi + (1.0 - pi) * tf.pow(theta / (theta + mean + eps), theta) + eps)
+    # (θ / (θ + μ))^θ, as a power that vectorises; 0⁰ = 1
+    none = tf.exp(tf.math.xlogy(theta, theta / (theta + mean + eps)))
+    zero = -tf.math.log(pi + (1.0 - pi) * none + eps)
     return tf.where(x < 1e-8, zero, loss - tf.math.log(1.0 - pi + eps))
 
 

@@ -337,15 +337,19 @@ class _Windows:
 
     def dataset(self) -> tf.data.Dataset:
         """Numbers of the windows, or the streamed windows themselves."""
+        # Nothing here is to be tuned, and the thread that would do it keeps an epoch's end waiting for up to 60 ms.
+        options = tf.data.Options()
+        options.autotune.enabled = False
         if self.resident:
-            return tf.data.Dataset.range(self.number)
+            return tf.data.Dataset.range(self.number).with_options(options)
 
         def spec(*leading: int | None) -> dict[str, tf.TensorSpec]:
             return {name: tf.TensorSpec((*leading, *a.shape[1:]), tf.float32) for name, a in self.arrays.items()}
 
         element = ((spec(self.length, self.size), tf.TensorSpec((), tf.int32), spec(None)),)
         data = tf.data.Dataset.from_generator(self._stream, output_signature=element)
-        return data.apply(tf.data.experimental.assert_cardinality(self.number)).prefetch(2)
+        data = data.apply(tf.data.experimental.assert_cardinality(self.number)).prefetch(2)
+        return data.with_options(options)
 
     def _stream(self) -> Iterator[tuple]:
         order = self.order

@@ -1,7 +1,10 @@
 import os
+import shutil
 
 import nbformat
 import pytest
+
+from scgen_lib import provenance
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers take all cores, so that one is left for what a test trains or starts.
@@ -24,6 +27,17 @@ def pytest_collection_modifyitems(items):
         group = item.callspec.id if item.originalname == NOTEBOOK else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def copy_project():
+    """Copy the project, without what was installed, run or built in it, into a folder."""
+
+    def copy(root):
+        made = (".*", "_build", "results", "executed", "generated", "__pycache__", "*.egg-info")
+        return shutil.copytree(provenance.ROOT, root, ignore=shutil.ignore_patterns(*made), dirs_exist_ok=True)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -25,18 +25,6 @@ DOCUMENTS = [
     *sorted((provenance.ROOT / "book").glob("*.md")),
     *sorted((provenance.ROOT / "notebooks").glob("*.ipynb")),
 ]
-COPIED = (
-    "_config.yml",
-    "_toc.yml",
-    "Makefile",
-    "book",
-    "notebooks",
-    "scgen_lib",
-    "template",
-    "tests",
-    "tools",
-    "workflow",
-)
 # Beginnings of commands that are not run here, each with the reason.
 NOT_RUN = {
     "docker ": "needs a Docker daemon; the weekly workflow builds and runs the images",
@@ -74,20 +62,13 @@ def reason(command):
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory):
+def original(tmp_path_factory, copy_project):
     """A copy of the project, with the files that commands name."""
     import anndata
 
     from scgen_lib.data import checks, splatter
 
-    root = tmp_path_factory.mktemp("original")
-    ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", ".ipynb_checkpoints")
-    for name in COPIED:
-        source = provenance.ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=ignored)
-        else:
-            shutil.copy(source, root)
+    root = copy_project(tmp_path_factory.mktemp("original"))
     (root / ".venv").symlink_to(sys.prefix)
     cells = splatter.simulate(n_genes=80, batch_cells=(400,), group_prob=(0.5, 0.5), lib_loc=9, seed=0)
     cells = checks.drop_empty(cells)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-
-from scgen_lib import provenance
-
-COPIED = ("_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CITATION.cff", "template", "tools", "book")
-COPIED += ("CITATION.cff", "scgen_lib", "workflow", "notebooks", "tests")
 
 
 def call(project, *command, ok=True):
@@ -27,16 +21,9 @@ def call(project, *command, ok=True):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, copy_project):
     """A copy of the project with a sixth paper as the template has it."""
-    root = tmp_path_factory.mktemp("project")
-    ignored = shutil.ignore_patterns("executed", "generated", "__pycache__", ".ipynb_checkpoints")
-    for name in COPIED:
-        source = provenance.ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=ignored)
-        else:
-            shutil.copy(source, root)
+    root = copy_project(tmp_path_factory.mktemp("project"))
     before = {path: path.read_text() for path in root.rglob("*") if path.suffix in (".yml", ".bib", ".md")}
     out = call(root, "tools/new-paper", "toy", "Toy", "someone2026")
     assert set(out.split()) == {

@@ -94,6 +94,12 @@ def test_stable_form_equals_released_form_on_moderate_parameters():
     np.testing.assert_allclose(nb, losses.released_nb(*tensors(x, mean, theta)).numpy(), rtol=0, atol=1e-5)
 
 
+def test_the_released_form_takes_no_dispersion_at_all_for_a_certain_zero():
+    # 0⁰ = 1, as a power has it
+    loss = losses.released_nb(*tensors([0.0], [3.0], [0.0], dtype="float32"), logit=tf.constant([-2.0]))
+    np.testing.assert_allclose(loss, [0.0], atol=1e-6)
+
+
 def test_value_and_gradient_are_finite_at_extreme_outputs():
     h = np.array(np.meshgrid(*[[-80.0, 0.0, 80.0]] * 3, [0.0, 1.0, 1e4]), "float32").reshape(4, -1)
     mean, dispersion, logit = (tf.Variable(v) for v in h[:3])

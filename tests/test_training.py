@@ -288,6 +288,12 @@ def test_a_training_leaves_no_graph_behind(arrays):
     assert graphs() <= before
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_nothing_tunes_the_input_and_keeps_the_end_of_an_epoch_waiting(arrays, resident):
+    windows = training._Windows(arrays, np.arange(50), 8, resident, epochs=1)
+    assert windows.dataset().options().autotune.enabled is False
+
+
 def test_calls_in_parallel_come_back_in_order(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert training.in_parallel(divmod, [(7, 2), (9, 4), (5, 5)]) == [(3, 1), (2, 1), (1, 0)]
