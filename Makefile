@@ -27,7 +27,7 @@ html: $(READY)
 	$(BIN)/python tools/check_pages.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -16,16 +16,24 @@ NOTEBOOK = "test_a_notebook_runs_at_test_size"
 LONGEST = (NOTEBOOK, "test_slurm", "test_workflow", "test_docs", "test_extend", "test_book", "test_scgan", "test_cvae")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """A worker of xdist takes a module, whose tests share what they set up, but of the notebooks one at a time."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByModule(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if NOTEBOOK in nodeid else super()._split_scope(nodeid)
+
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Order the tests by how long they take."""
 
     def place(item):
         return next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST))
 
-    for item in items:
-        group = item.callspec.id if item.originalname == NOTEBOOK else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=place)
 
 
