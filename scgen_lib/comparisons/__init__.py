@@ -167,8 +167,8 @@ def row(comparison: Comparison | str, dataset: str, method: str, seed: int, sett
     }  # fmt: skip
     clock = time.monotonic()
     try:
-        if chosen.needs and importlib.util.find_spec(chosen.needs) is None:
-            raise NotApplicable(f"Not installed: the package {chosen.needs}, which is an optional extra.")
+        if chosen.needs and not _installed(chosen):
+            raise NotApplicable(_absence(chosen))
         case = _case(comparison, dataset, seed, settings)
         scores = comparison.score(case, chosen.run(case, seed, settings), seed, settings)
         found["scores"] = {name: _finite(value) for name, value in scores.items()}
@@ -248,11 +248,7 @@ def table(
     asked = [(dataset, method, int(seed)) for dataset in datasets for seed in seeds for method in methods]
     rows = {task: _read(found, task, settings, folder) for task in asked}
     missing = [task for task, known in rows.items() if known is None]
-    fresh = _computed(comparison, missing, settings) if missing else []
-    for task, made in zip(missing, fresh, strict=True):
-        rows[task] = made
-        if folder is not None:
-            write_row(made, Path(folder) / row_file(*task))
+    rows |= zip(missing, _computed(comparison, missing, settings, folder) if missing else [], strict=True)
     return pd.DataFrame([line for made in rows.values() for line in _lines(found, made)], columns=COLUMNS)
 
 
@@ -326,10 +322,28 @@ def check_controls(comparison: Comparison | str, of: "pd.DataFrame") -> "pd.Data
     return pd.DataFrame(lines, columns=["dataset", "metric", "positive", "best", "method", "ok", "beaten", "words"])
 
 
-def _computed(comparison: Comparison | str, tasks: Sequence[tuple], settings: Mapping) -> list[dict]:
+def _computed(
+    comparison: Comparison | str, tasks: Sequence[tuple], settings: Mapping, folder: str | Path | None
+) -> list[dict]:
     from scgen_lib import training  # with TensorFlow, which is not needed where all rows are read
 
-    return training.in_parallel(row, [(comparison, *task, settings) for task in tasks])
+    return training.in_parallel(_kept, [(comparison, task, settings, folder) for task in tasks])
+
+
+def _kept(comparison: Comparison | str, task: tuple, settings: Mapping, folder: str | Path | None) -> dict:
+    """Compute a row and write it at once, so that whoever stops later loses no more than the rows in work."""
+    found = row(comparison, *task, settings)
+    if folder is not None:
+        write_row(found, Path(folder) / row_file(*task))
+    return found
+
+
+def _installed(method: Method) -> bool:
+    return importlib.util.find_spec(method.needs) is not None
+
+
+def _absence(method: Method) -> str:
+    return f"Not installed: the package {method.needs}, which is an optional extra."
 
 
 @functools.lru_cache(maxsize=2)
@@ -355,7 +369,11 @@ def _read(comparison: Comparison, task: tuple, settings: Mapping, folder: str | 
         found = json.loads(path.read_text(encoding="utf-8")) if path else None
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("key") == key(comparison, *task, settings) else None
+    if not isinstance(found, dict) or found.get("key") != key(comparison, *task, settings):
+        return None
+    method = comparison.methods[task[1]]
+    installed_since = method.needs and found["reason"] == _absence(method) and _installed(method)
+    return None if installed_since else found
 
 
 def _lines(comparison: Comparison, found: Mapping) -> Iterable[dict]:

@@ -29,10 +29,8 @@ def low_rank(counts: Matrix, k: int = 10, seed: int = 0) -> np.ndarray:
     DataError
         If counts are negative or not finite.
     """
-    counts = dense("counts", counts)
-    x = log_normalise(counts, 1e4, allow_empty=True)
-    pca = PCA(min(k, *x.shape), random_state=seed).fit(x)
-    return _at_depth(np.expm1(np.maximum(pca.inverse_transform(pca.transform(x)), 0)), counts)
+    counts, pca, points = _reduced(counts, k, seed)
+    return _at_depth(np.expm1(np.maximum(pca.inverse_transform(points), 0)), counts)
 
 
 def neighbour_mean(counts: Matrix, k: int = 15, components: int = 10, seed: int = 0) -> np.ndarray:
@@ -60,16 +58,22 @@ def neighbour_mean(counts: Matrix, k: int = 15, components: int = 10, seed: int 
     DataError
         If counts are negative or not finite.
     """
-    counts = dense("counts", counts)
-    x = log_normalise(counts, 1e4, allow_empty=True)
-    points = PCA(min(components, *x.shape), random_state=seed).fit_transform(x)
-    nearest = NearestNeighbors(n_neighbors=min(k, len(x))).fit(points).kneighbors(points, return_distance=False)
+    counts, _, points = _reduced(counts, components, seed)
+    n_neighbors = min(k, len(points))
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(points).kneighbors(points, return_distance=False)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.where(totals > 0, totals, 1)
     pooled = np.zeros(shares.shape)
     for column in nearest.T:
         pooled += shares[column]
     return _at_depth(pooled, counts)
+
+
+def _reduced(counts: Matrix, k: int, seed: int) -> tuple[np.ndarray, PCA, np.ndarray]:
+    counts = dense("counts", counts)
+    x = log_normalise(counts, 1e4, allow_empty=True)
+    pca = PCA(min(k, *x.shape), random_state=seed).fit(x)
+    return counts, pca, pca.transform(x)
 
 
 def _at_depth(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -125,6 +125,24 @@ def test_rows_in_the_folder_are_read_unless_they_are_of_other_settings_or_broken
     assert len(calls) == 9
 
 
+def test_rows_that_are_done_outlive_a_stop(tmp_path):
+    def stop(case, seed, settings):
+        raise KeyboardInterrupt
+
+    stopped = comparison(methods=METHODS | {"poor": Method(stop)})
+    with pytest.raises(KeyboardInterrupt):
+        table(stopped, folder=tmp_path)
+    names = [comparisons.row_file("a", method, 0) for method in ("nothing", "truth", "good")]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_gap_for_want_of_a_package_is_filled_when_the_package_is_there(tmp_path, monkeypatch):
+    assert table(methods=["extra"], folder=tmp_path)["reason"].notna().all()
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "a_package_that_nobody_has.py").touch()
+    assert table(methods=["extra"], folder=tmp_path)["reason"].isna().all()
+
+
 def test_a_file_of_the_user_is_part_of_the_key_by_its_content(tmp_path):
     file = tmp_path / "mine.h5ad"
     file.write_bytes(b"1")
