@@ -77,7 +77,7 @@ def label_classifier(
     train = dense("train", train)
     labels = _named(labels, train)
     if len(set(labels)) < 2:
-        raise DataError(f"Expected two labels to tell apart, but all are {labels[0]!r}: add cells of others.")
+        raise DataError(f"Expected two labels to tell apart, but all are {str(labels[0])!r}: add cells of others.")
     if classifier == "forest":
         return RandomForestClassifier(trees, random_state=seed, n_jobs=-1).fit(train, labels)
     return LogisticRegression(max_iter=2000).fit(train, labels)

@@ -718,7 +718,7 @@ class CVAE(FittedModel):
         codes = pd.Index(self.labels).get_indexer(names)
         if (codes < 0).any():
             raise DataError(
-                f"expected the types of the training ({', '.join(self.labels)}), got {names[codes.argmin()]!r}: "
+                f"expected the types of the training ({', '.join(self.labels)}), got {str(names[codes.argmin()])!r}: "
                 "drop these cells"
             )
         return {"counts": counts, "label": codes[:, None].astype("float32"), "constant": self.net.constant(counts)}

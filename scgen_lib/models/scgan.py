@@ -770,8 +770,8 @@ class ScGAN(FittedModel):
             codes = pd.Index(self.labels).get_indexer(names)
             if (codes < 0).any():
                 raise DataError(
-                    f"expected the classes of the training ({', '.join(self.labels)}), got {names[codes.argmin()]!r}: "
-                    "drop these cells"
+                    f"expected the classes of the training ({', '.join(self.labels)}), got "
+                    f"{str(names[codes.argmin()])!r}: drop these cells"
                 )
         counts = checks.get_counts(adata, allow_empty=True)
         arrays = {"x": scaled(counts, self.config["library_size"]), "label": codes[:, None]}
