@@ -167,7 +167,7 @@ def row(comparison: Comparison | str, dataset: str, method: str, seed: int, sett
     }  # fmt: skip
     clock = time.monotonic()
     try:
-        if chosen.needs and not _installed(chosen):
+        if not _installed(chosen):
             raise NotApplicable(_absence(chosen))
         case = _case(comparison, dataset, seed, settings)
         scores = comparison.score(case, chosen.run(case, seed, settings), seed, settings)
@@ -339,7 +339,7 @@ def _kept(comparison: Comparison | str, task: tuple, settings: Mapping, folder: 
 
 
 def _installed(method: Method) -> bool:
-    return importlib.util.find_spec(method.needs) is not None
+    return not method.needs or importlib.util.find_spec(method.needs) is not None
 
 
 def _absence(method: Method) -> str:
@@ -372,7 +372,7 @@ def _read(comparison: Comparison, task: tuple, settings: Mapping, folder: str | 
     if not isinstance(found, dict) or found.get("key") != key(comparison, *task, settings):
         return None
     method = comparison.methods[task[1]]
-    installed_since = method.needs and found["reason"] == _absence(method) and _installed(method)
+    installed_since = found["reason"] == _absence(method) and _installed(method)
     return None if installed_since else found
 
 

@@ -144,6 +144,35 @@ def check_labels(adata: AnnData, key: str = "cell_type", min_classes: int = 2) -
     return labels
 
 
+def label_codes(adata: AnnData, key: str, known: Sequence[str], what: str = "classes") -> np.ndarray:
+    """Return the place of each cell's label among those of a training: (N,) int.
+
+    Parameters
+    ----------
+    key
+        Column of ``adata.obs``.
+    known
+        The labels of the training, in its order.
+    what
+        What the message calls them.
+
+    Raises
+    ------
+    DataError
+        If `check_labels` refuses the column, or a cell has another label.
+    """
+    import pandas as pd
+
+    names = check_labels(adata, key, min_classes=1).astype(str)
+    codes = pd.Index(known).get_indexer(names)
+    if (codes < 0).any():
+        raise DataError(
+            f"expected the {what} of the training ({', '.join(known)}), got {str(names[codes.argmin()])!r}: "
+            "drop these cells"
+        )
+    return codes
+
+
 def get_counts(adata: AnnData, *, allow_empty: bool = False) -> Matrix:
     """Return the validated counts of ``adata``: ``layers["counts"]``, else ``X``.
 

@@ -23,7 +23,7 @@ from scipy.special import gammaln
 
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
-from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.errors import ParameterError
 from scgen_lib.models.base import FittedModel, NotedNet
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
@@ -714,13 +714,7 @@ class CVAE(FittedModel):
     def _arrays(self, adata: anndata.AnnData) -> training.Arrays:
         self.check_genes(adata)
         counts = checks.get_counts(adata, allow_empty=True)
-        names = checks.check_labels(adata, self.net.note["label_key"], min_classes=1).astype(str)
-        codes = pd.Index(self.labels).get_indexer(names)
-        if (codes < 0).any():
-            raise DataError(
-                f"expected the types of the training ({', '.join(self.labels)}), got {str(names[codes.argmin()])!r}: "
-                "drop these cells"
-            )
+        codes = checks.label_codes(adata, self.net.note["label_key"], self.labels, "types")
         return {"counts": counts, "label": codes[:, None].astype("float32"), "constant": self.net.constant(counts)}
 
 

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
-from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.errors import ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.metrics.controls import as_counts
 from scgen_lib.models.base import FittedModel, NotedNet
@@ -766,13 +766,7 @@ class ScGAN(FittedModel):
         net = self.fitted()
         codes = np.zeros(adata.n_obs)
         if self.labels:
-            names = checks.check_labels(adata, net.note["label_key"], min_classes=1).astype(str)
-            codes = pd.Index(self.labels).get_indexer(names)
-            if (codes < 0).any():
-                raise DataError(
-                    f"expected the classes of the training ({', '.join(self.labels)}), got "
-                    f"{str(names[codes.argmin()])!r}: drop these cells"
-                )
+            codes = checks.label_codes(adata, net.note["label_key"], self.labels)
         counts = checks.get_counts(adata, allow_empty=True)
         arrays = {"x": scaled(counts, self.config["library_size"]), "label": codes[:, None]}
 

@@ -152,3 +152,10 @@ def test_dropping_the_empty_keeps_layers_together_and_says_how_many():
 def test_dropping_everything_is_refused():
     with pytest.raises(DataError, match="all 4 cells × 3 genes are zero"):
         checks.drop_empty(annotated(np.zeros((4, 3))))
+
+
+def test_codes_follow_the_order_of_the_training_and_another_label_is_refused():
+    adata = annotated()
+    assert checks.label_codes(adata, "cell_type", ["b", "c", "a"]).tolist() == [2, 0, 2, 0]
+    with pytest.raises(DataError, match=r"expected the types of the training \(a, c\), got 'b': drop these cells"):
+        checks.label_codes(adata, "cell_type", ["a", "c"], "types")
