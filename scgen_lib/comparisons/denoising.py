@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from scgen_lib import comparisons, data, external, preprocess
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
 from scgen_lib.data import checks, readers, registry, splatter
+from scgen_lib.errors import DataError
 from scgen_lib.metrics import clustering, controls, denoising, designed
 from scgen_lib.metrics.arrays import log_normalise
 from scgen_lib.models.db_aae import DBAAE
@@ -27,7 +28,7 @@ from scgen_lib.models.dca import DCA
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
     "labels": None,
-    "symbols": None,
+    "symbols": "refseq_mm9",
     "max_cells": None,
     "genes": 2000,
     "min_cells": 3,
@@ -166,10 +167,11 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seed
         Of the simulation, the sample of cells, the thinning and the decoys.
     settings
-        "labels" (column of ``obs`` with the types; for an own file only), "symbols" (file that names the genes of the
-        transcripts of a bulk sample, see `readers.transcript_symbols`), "max_cells" (None: all), "genes" (the most
-        variable ones of the training molecules; None: all), "min_cells" (that a gene must be detected in), "p" (share
-        of the molecules that the methods see) and "decoys" (their number).
+        "labels" (column of ``obs`` with the types; for an own file only), "symbols" (what names the genes of the
+        transcripts of a bulk sample: ``"refseq_mm9"`` or a file, see `readers.transcript_symbols`; None: nothing),
+        "max_cells" (None: all), "genes" (the most variable ones of the training molecules; None: all), "min_cells"
+        (that a gene must be detected in), "p" (share of the molecules that the methods see) and "decoys" (their
+        number).
 
     Raises
     ------
@@ -363,15 +365,23 @@ def _decoys(counts: np.ndarray, groups: np.ndarray | None, number: int, seed: in
 
 def _bulk_of(bulk: pd.DataFrame, genes: pd.Index, symbols: str | None) -> tuple[pd.DataFrame | None, str | None]:
     """The bulk values of the genes, or the reason why there are none."""
-    if symbols is not None:
-        # the expression of a gene is that of all its transcripts
-        bulk = bulk.groupby(readers.transcript_symbols(symbols).reindex(bulk.index).to_numpy()).sum()
-    known = genes.intersection(bulk.index)
+    known, reason = genes.intersection(bulk.index), "symbols names a file that joins the two"
+    if len(known) < 10 and symbols is not None:
+        try:
+            table = data.refseq_mm9() if symbols == "refseq_mm9" else readers.transcript_symbols(symbols)
+            # the expression of a gene is that of all its transcripts
+            bulk = bulk.groupby(table.reindex(bulk.index).to_numpy()).sum()
+            known = genes.intersection(bulk.index)
+        except DataError as error:
+            # a file of the user's is to be corrected; without the public table the other scores still stand
+            if symbols != "refseq_mm9":
+                raise
+            reason = str(error)
     if len(known) >= 10:
         return bulk.loc[known], None
     return None, (
         f"bulk samples that name genes as {bulk.index[0] if len(bulk) else 'nothing'} where the cells have {genes[0]}: "
-        f"{len(known)} of {len(genes)} genes can be compared (symbols names a file that joins the two)"
+        f"{len(known)} of {len(genes)} genes can be compared ({reason})"
     )
 
 

@@ -9,12 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scgen_lib.data import checks
-from scgen_lib.data.datasets import datasets, load, pbmc68k_labels, prefetch, zeisel_annotation
+from scgen_lib.data.datasets import datasets, load, pbmc68k_labels, prefetch, refseq_mm9, zeisel_annotation
 
 if TYPE_CHECKING:
     from scgen_lib.data import splatter
 
-__all__ = ["checks", "datasets", "load", "pbmc68k_labels", "prefetch", "splatter", "zeisel_annotation"]
+__all__ = [
+    "checks",
+    "datasets",
+    "load",
+    "pbmc68k_labels",
+    "prefetch",
+    "refseq_mm9",
+    "splatter",
+    "zeisel_annotation",
+]
 
 
 def __getattr__(name: str) -> Any:

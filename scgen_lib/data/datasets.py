@@ -84,9 +84,9 @@ def datasets() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``name``, ``title``, ``cells``, ``genes`` (0: labels only), ``labels`` (number of classes, 0: none), ``values``
-        (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its files, missing where
-        the size of one is not published), ``citation``.
+        ``name``, ``title``, ``cells``, ``genes`` (0: a table without expression), ``labels`` (number of classes, 0:
+        none), ``values`` (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its
+        files, missing where the size of one is not published), ``citation``.
     """
     import pandas as pd
 
@@ -174,11 +174,21 @@ def pbmc68k_labels() -> pd.Series:
     return recipes.pbmc68k_labels(registry.fetch(registry.DATASETS["pbmc68k_labels"].sources[0]))
 
 
+def refseq_mm9() -> pd.Series:
+    """Gene symbols of the mouse's RefSeq transcripts, assembly mm9 (Pruitt et al. 2014, doi:10.1093/nar/gkt1114).
+
+    Returns
+    -------
+    Series
+        Gene symbol by RefSeq id, 26,946 transcripts.
+    """
+    return readers.transcript_symbols(registry.fetch(registry.DATASETS["refseq_mm9"].sources[0]))
+
+
 def _registered(entry: registry.Dataset) -> AnnData:
     if not entry.recipe:
         raise DataError(
-            f"Expected a data set with expression, but {entry.name} is a table of labels: call "
-            f"scgen_lib.data.{entry.name}()."
+            f"Expected a data set with expression, but {entry.name} is a table: call scgen_lib.data.{entry.name}()."
         )
     from scgen_lib.data import recipes
 

@@ -158,12 +158,14 @@ def genes_by_cells(source: Source, sep: str, name: str) -> tuple[csr_matrix, lis
 
 
 def transcript_symbols(path: str | Path) -> pd.Series:
-    """Read which gene each transcript is of, from a table in the layout of UCSC's refFlat.
+    """Read which gene each transcript is of, from a table of the UCSC genome browser.
 
     Parameters
     ----------
     path
-        Tab-separated text without a header, gzipped or not: gene symbol, transcript id, and columns that are not read.
+        Tab-separated text, gzipped or not, whose first line may be a header that starts with ``#``: refGene (16
+        columns, transcript id in the 2nd, gene symbol in the 13th) or refFlat (fewer columns, symbol in the 1st, id in
+        the 2nd).
 
     Returns
     -------
@@ -179,14 +181,17 @@ def transcript_symbols(path: str | Path) -> pd.Series:
 
     path = Path(path).expanduser()
     try:
-        table = pd.read_csv(path, sep="\t", header=None, usecols=[0, 1], names=["symbol", "id"], dtype=str)
+        width = len(pd.read_csv(path, sep="\t", header=None, nrows=1).columns)
+        columns = {1: "id", 12: "symbol"} if width == 16 else {0: "symbol", 1: "id"}
+        table = pd.read_csv(path, sep="\t", header=None, usecols=list(columns), dtype=str, comment="#")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(
             f"Expected a table of gene symbols and transcript ids in {path}, but it cannot be read as one "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): give a file like UCSC's refFlat."
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): give a file like UCSC's refGene "
+            "or refFlat."
         ) from error
     # a transcript that lies at several places has a line for each
-    return table.dropna().drop_duplicates("id").set_index("id")["symbol"]
+    return table.rename(columns=columns).dropna().drop_duplicates("id").set_index("id")["symbol"]
 
 
 def _h5ad(path: Path) -> AnnData:

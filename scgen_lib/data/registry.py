@@ -65,7 +65,7 @@ class Dataset:
     files
         Keys of its files, in the order in which the recipe takes them.
     recipe
-        Function of ``scgen_lib.data.recipes`` that reads the files; empty for a table of labels.
+        Function of ``scgen_lib.data.recipes`` that reads the files; empty for a table of labels or names.
     values
         ``"counts"``, ``"log"`` (the source has only log values) or ``"labels"`` (no expression).
     shipped

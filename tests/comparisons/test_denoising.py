@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from scgen_lib import comparisons
+from scgen_lib import comparisons, data
 from scgen_lib.comparisons import denoising
-from scgen_lib.data import registry, splatter
-from scgen_lib.errors import ParameterError
+from scgen_lib.data import readers, registry, splatter
+from scgen_lib.errors import DataError, ParameterError
 
 SETTINGS = {
     "max_cells": 60, "genes": 40, "decoys": 6, "kmeans_seeds": 1, "components": 3, "n_pcs": 3, "dca_epochs": 1,
@@ -155,15 +155,27 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
     # bulk samples that name transcripts, three of one gene, are joined by a table
     names = [f"NM_{i}" for i in range(30)]
     cells.uns["bulk"] = cells.uns["bulk"].set_axis(names)
-    (note,) = denoising.prepare("designed", 1, SETTINGS).notes
-    assert note.startswith("bulk samples that name genes as NM_0 where the cells have g0: 0 of 30 genes")
+
+    def absent():
+        raise DataError("no table today")
+
+    monkeypatch.setattr(data, "refseq_mm9", absent)
+    for symbols, reason in ((None, "symbols names a file that joins the two"), ("refseq_mm9", "no table today")):
+        (note,) = denoising.prepare("designed", 1, SETTINGS | {"symbols": symbols}).notes
+        assert note.startswith("bulk samples that name genes as NM_0 where the cells have g0: 0 of 30 genes")
+        assert reason in note
     path = tmp_path / "refFlat.txt"
     path.write_text("".join(f"g{i if i > 2 else 0}\tNM_{i}\tchr1\n" for i in range(30)))
-    joined = denoising.prepare("designed", 1, SETTINGS | {"symbols": str(path)})
-    assert not joined.notes
-    assert joined.bulk.loc["g0", "a"] == pytest.approx(profiles.mean(axis=0)[:3].sum())
-    assert len(joined.bulk) == 28
-    assert denoising.score(joined, None, 0, SETTINGS)["bulk_mean"] == pytest.approx(1)
+    monkeypatch.setattr(data, "refseq_mm9", lambda: readers.transcript_symbols(path))
+    for settings in (SETTINGS, SETTINGS | {"symbols": str(path)}):
+        joined = denoising.prepare("designed", 1, settings)
+        assert not joined.notes
+        assert joined.bulk.loc["g0", "a"] == pytest.approx(profiles.mean(axis=0)[:3].sum())
+        assert len(joined.bulk) == 28
+        assert denoising.score(joined, None, 0, SETTINGS)["bulk_mean"] == pytest.approx(1)
+    # a file of the user's that cannot be read is no reason to go on without it
+    with pytest.raises(DataError, match="Expected a table of gene symbols"):
+        denoising.prepare("designed", 1, SETTINGS | {"symbols": str(tmp_path / "absent.txt")})
 
 
 def test_unknown_settings_and_log_values_are_refused():

@@ -315,6 +315,15 @@ def test_transcripts_get_their_symbols_once(tmp_path):
     with gzip.open(path, "wt") as file:
         file.write("Xkr4\tNM_1\tchr1\t-\nSox17\tNM_2\tchr1\t-\nSox17\tNM_2\tchrX\t+\nSox17\tNM_3\tchr1\t-\n")
     assert readers.transcript_symbols(path).to_dict() == {"NM_1": "Xkr4", "NM_2": "Sox17", "NM_3": "Sox17"}
+    columns = "bin name chrom strand txStart txEnd cdsStart cdsEnd exonCount exonStarts exonEnds score name2 a b c"
+    header = "#" + "\t".join(columns.split()) + "\n"
+    rows = "".join(
+        "\t".join(["0", f"NM_{i}", *"x" * 10, name, *"xxx"]) + "\n" for i, name in enumerate(["Xkr4", "Sox17"])
+    )
+    for text in (header + rows, rows):
+        path = tmp_path / "refGene.txt"
+        path.write_text(text)
+        assert readers.transcript_symbols(path).to_dict() == {"NM_0": "Xkr4", "NM_1": "Sox17"}
     other = tmp_path / "other.txt"
     other.write_text("one column\n")
     for wrong in (other, tmp_path / "absent.txt"):

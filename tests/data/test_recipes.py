@@ -341,3 +341,16 @@ def test_the_real_tables_of_labels_hold_what_their_source_says():
     assert len(types) == 68_579
     assert types.value_counts()["Dendritic"] == 1_865
     assert types.nunique() == 11
+
+
+@pytest.mark.skipif(REAL is None, reason="SCGEN_DATA_DIR is not set: the real files are not at hand")
+def test_the_real_transcripts_name_the_genes_of_the_bulk_of_fetal_brain():
+    if registry.local_file(registry.DATASETS["refseq_mm9"].sources[0]) is None:
+        pytest.skip("mm9_refseq.ucsc is not under SCGEN_DATA_DIR")
+    symbols = data.refseq_mm9()
+    assert len(symbols) == 26_946
+    assert symbols["NM_011441"] == "Sox17"
+    cells = data.load("fetal_brain")
+    transcripts = cells.uns["bulk"].index
+    assert (len(transcripts), transcripts.isin(symbols.index).sum()) == (19_568, 19_503)
+    assert cells.var_names.isin(symbols[transcripts.intersection(symbols.index)]).sum() == 13_243
