@@ -124,15 +124,22 @@ class WindowModel(keras.Model):
         window, count, tail = windows.parts(element)
         by_max = {name: isinstance(metric, Max) for name, metric in sums.items()}
 
-        def batch(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            if "index" in rows:
-                return {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
-            return rows
+        jit = windows.pays if self.jit is None else self.jit
 
-        @tf.function(jit_compile=windows.pays if self.jit is None else self.jit, autograph=False)
+        def one(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            if "index" in rows:
+                rows = {name: tf.gather(values, rows["index"]) for name, values in self._resident.items()}
+            return step(rows)
+
+        if jit and windows.tail:
+            # One trace for the smaller last mini-batch too; XLA knows the sizes all the same, others would run slower.
+            spec = {name: tf.TensorSpec((None, *values.shape[2:]), values.dtype) for name, values in window.items()}
+            one = tf.function(one, input_signature=[spec], autograph=False)
+
+        @tf.function(jit_compile=jit, autograph=False)
         def walk(window: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
             def body(i: tf.Tensor, totals: dict[str, tf.Tensor]) -> tuple:
-                logs = step(batch({name: values[i] for name, values in window.items()}))
+                logs = one({name: values[i] for name, values in window.items()})
                 return i + 1, {k: tf.maximum(v, logs[k]) if by_max[k] else v + logs[k] for k, v in totals.items()}
 
             start = {name: tf.constant(-math.inf if by_max[name] else 0.0) for name in sums}
@@ -144,7 +151,7 @@ class WindowModel(keras.Model):
 
         def last() -> tf.Tensor:
             # Once an epoch: not worth a second XLA program for its own shape.
-            record(step(batch(tail)), tf.shape(_first(tail))[0])
+            record(one(tail), tf.shape(_first(tail))[0])
             return count
 
         # What the data do not have is not traced: it takes as long as what they have.
