@@ -152,7 +152,7 @@ def pca(x: Matrix, n: int = 50, seed: int = 0) -> np.ndarray:
     return PCA(min(n, *x.shape), random_state=seed).fit_transform(x)
 
 
-def tsne(x: Matrix, seed: int = 0, iterations: int = 1000) -> np.ndarray:
+def tsne(x: Matrix, seed: int = 0, iterations: int = 1000, angle: float = 0.5) -> np.ndarray:
     """Embed cells in two dimensions by t-SNE with scikit-learn's default parameters, from 50 principal components.
 
     Parameters
@@ -163,6 +163,8 @@ def tsne(x: Matrix, seed: int = 0, iterations: int = 1000) -> np.ndarray:
         Seed of the principal components and of the embedding.
     iterations
         Of the optimisation, 250 or more; the default is scikit-learn's.
+    angle
+        Under which distant cells are summed up as one, in (0, 1]; the default is scikit-learn's.
 
     Returns
     -------
@@ -178,7 +180,8 @@ def tsne(x: Matrix, seed: int = 0, iterations: int = 1000) -> np.ndarray:
     # a step on few cells is so short that threads which wait for each other cost more than they save
     with threadpool_limits(1 if len(components) < 5000 else None, user_api="openmp"):
         perplexity = min(30, (len(components) - 1) / 3)
-        return TSNE(random_state=seed, perplexity=perplexity, max_iter=iterations).fit_transform(components)
+        settings = {"perplexity": perplexity, "max_iter": iterations, "angle": angle}
+        return TSNE(random_state=seed, **settings).fit_transform(components)
 
 
 def embed(counts: Matrix, seed: int = 0, spaces: Sequence[str] = SPACES) -> dict[str, np.ndarray]:

@@ -126,3 +126,6 @@ def test_tsne_takes_the_iterations_asked_for_and_separates_blobs(blobs):
     assert clustering.silhouette(short, labels) > 0.3
     np.testing.assert_array_equal(default, clustering.tsne(x, iterations=1000))
     assert not np.array_equal(short, default)
+    coarse = clustering.tsne(x, angle=1.0)
+    assert clustering.silhouette(coarse, labels) > 0.3
+    assert not np.array_equal(coarse, default)
