@@ -85,8 +85,8 @@ def datasets() -> pd.DataFrame:
     -------
     DataFrame
         ``name``, ``title``, ``cells``, ``genes`` (0: a table without expression), ``labels`` (number of classes, 0:
-        none), ``values`` (``"counts"``, ``"log"`` or ``"labels"``), ``accession``, ``licence``, ``bytes`` (of its
-        files, missing where the size of one is not published), ``citation``.
+        none), ``values`` (``"counts"``, ``"log"``, ``"labels"`` or ``"names"``), ``accession``, ``licence``, ``bytes``
+        (of its files, missing where the size of one is not published), ``citation``.
     """
     import pandas as pd
 

@@ -67,7 +67,7 @@ class Dataset:
     recipe
         Function of ``scgen_lib.data.recipes`` that reads the files; empty for a table of labels or names.
     values
-        ``"counts"``, ``"log"`` (the source has only log values) or ``"labels"`` (no expression).
+        ``"counts"``, ``"log"`` (the source has only log values), ``"labels"`` or ``"names"`` (no expression).
     shipped
         Whether the recipe needs no file at all.
     """

@@ -344,7 +344,7 @@ def test_the_table_of_datasets_says_what_each_needs():
     assert set(table.columns) == expected
     assert not table.drop(columns="bytes").isna().any().any()
     assert set(table.index[table["bytes"].isna()]) == {"zeisel_full", "zeisel_720"}
-    assert set(table["values"]) == {"counts", "log", "labels"}
+    assert set(table["values"]) == {"counts", "log", "labels", "names"}
     assert table.loc["splatter_g2", "bytes"] == 1_100_204 + 1_340_568
     assert (table["citation"].str.contains("doi:") | table["citation"].str.contains("10x")).all()
 
