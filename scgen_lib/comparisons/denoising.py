@@ -365,18 +365,18 @@ def _decoys(counts: np.ndarray, groups: np.ndarray | None, number: int, seed: in
 
 def _bulk_of(bulk: pd.DataFrame, genes: pd.Index, symbols: str | None) -> tuple[pd.DataFrame | None, str | None]:
     """The bulk values of the genes, or the reason why there are none."""
-    known, reason = genes.intersection(bulk.index), "symbols names a file that joins the two"
-    if len(known) < 10 and symbols is not None:
+    table, reason = None, "symbols names a file that joins the two"
+    if symbols not in (None, "refseq_mm9"):
+        table = readers.transcript_symbols(symbols)
+    elif symbols and len(genes.intersection(bulk.index)) < 10:
         try:
-            table = data.refseq_mm9() if symbols == "refseq_mm9" else readers.transcript_symbols(symbols)
-            # the expression of a gene is that of all its transcripts
-            bulk = bulk.groupby(table.reindex(bulk.index).to_numpy()).sum()
-            known = genes.intersection(bulk.index)
-        except DataError as error:
-            # a file of the user's is to be corrected; without the public table the other scores still stand
-            if symbols != "refseq_mm9":
-                raise
+            table = data.refseq_mm9()
+        except DataError as error:  # the other scores stand without it
             reason = str(error)
+    if table is not None:
+        # the expression of a gene is that of all its transcripts
+        bulk = bulk.groupby(table.reindex(bulk.index).to_numpy()).sum()
+    known = genes.intersection(bulk.index)
     if len(known) >= 10:
         return bulk.loc[known], None
     return None, (

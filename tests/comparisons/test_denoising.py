@@ -173,6 +173,10 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
         assert joined.bulk.loc["g0", "a"] == pytest.approx(profiles.mean(axis=0)[:3].sum())
         assert len(joined.bulk) == 28
         assert denoising.score(joined, None, 0, SETTINGS)["bulk_mean"] == pytest.approx(1)
+    # a file of the user's joins them even where enough names match by chance
+    cells.uns["bulk"] = cells.uns["bulk"].set_axis([*genes[:10], *names[10:]])
+    assert len(denoising.prepare("designed", 1, SETTINGS).bulk) == 10
+    assert len(denoising.prepare("designed", 1, SETTINGS | {"symbols": str(path)}).bulk) == 20
     # a file of the user's that cannot be read is no reason to go on without it
     with pytest.raises(DataError, match="Expected a table of gene symbols"):
         denoising.prepare("designed", 1, SETTINGS | {"symbols": str(tmp_path / "absent.txt")})
