@@ -177,11 +177,11 @@ def tsne(x: Matrix, seed: int = 0, iterations: int = 1000, angle: float = 0.5) -
         If a value is not finite.
     """
     components = pca(x, 50, seed)
+    perplexity = min(30, (len(components) - 1) / 3)
+    method = TSNE(random_state=seed, perplexity=perplexity, max_iter=iterations, angle=angle)
     # a step on few cells is so short that threads which wait for each other cost more than they save
     with threadpool_limits(1 if len(components) < 5000 else None, user_api="openmp"):
-        perplexity = min(30, (len(components) - 1) / 3)
-        settings = {"perplexity": perplexity, "max_iter": iterations, "angle": angle}
-        return TSNE(random_state=seed, **settings).fit_transform(components)
+        return method.fit_transform(components)
 
 
 def embed(counts: Matrix, seed: int = 0, spaces: Sequence[str] = SPACES) -> dict[str, np.ndarray]:
