@@ -129,7 +129,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _identity(self, model: keras.Model) -> str:
         shapes = [tuple(v.shape) for v in _variables(model)]
-        text = f"{type(model).__name__} {json.dumps(model.get_config(), default=str)} {shapes} {self.settings}"
+        rules = [f"{type(optimizer).__module__}.{type(optimizer).__name__}" for optimizer in optimizers(model)]
+        config = json.dumps(model.get_config(), default=str)
+        text = f"{type(model).__name__} {config} {rules} {shapes} {self.settings}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -22,3 +22,7 @@ class ParameterError(InputError):
 
 class CheckpointError(InputError):
     """A saved model or checkpoint that is missing, truncated or of another model."""
+
+
+class TrainingError(InputError):
+    """A training that met a value that is not finite: nothing is made of its weights."""

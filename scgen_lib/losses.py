@@ -241,7 +241,78 @@ def _released(x: tf.Tensor, mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor 
     # (θ / (θ + μ))^θ, as a power that vectorises; 0⁰ = 1
     none = tf.exp(tf.math.xlogy(theta, theta / (theta + mean + eps)))
     zero = -tf.math.log(pi + (1.0 - pi) * none + eps)
-    return tf.where(x < 1e-8, zero, loss - tf.math.log(1.0 - pi + eps))
+    # The original adds ε to 1 − π. XLA adds it to the 1, where it vanishes, so that from a logit of 17 on the logarithm
+    # would be that of 0. The larger of the two has the sum's logarithm but for 0.002 where π is next to 1.
+    return tf.where(x < 1e-8, zero, loss - tf.math.log(tf.maximum(1.0 - pi, eps)))
+
+
+def released_crossentropy(probability: tf.Tensor, real: bool) -> tf.Tensor:
+    """Binary cross-entropy of probabilities as Keras 2 has it: −ln(q + ε), with q clipped to [ε, 1 − ε] and ε = 1e-7.
+
+    Keras 3 leaves out the second ε: where q is 0, Keras 2 has −ln 2e-7 = 15.425, Keras 3 −ln 1e-7 = 16.118.
+
+    Parameters
+    ----------
+    probability
+        p, any shape; a value outside of [0, 1] is taken for the nearest bound, and gets no gradient.
+    real
+        True for q = p, False for q = 1 − p.
+
+    Returns
+    -------
+    tf.Tensor
+        Same shape, nats.
+
+    References
+    ----------
+    ``binary_crossentropy`` in ``keras/backend.py`` of Keras 2.11.
+    """
+    eps = 1e-7
+    # 1 − p is clipped and not p, lest XLA should add ε to the 1.
+    chance = probability if real else 1.0 - probability
+    return -tf.math.log(tf.clip_by_value(chance, eps, 1.0 - eps) + eps)
+
+
+def released_dr_a(x: tf.Tensor, log_mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor) -> tf.Tensor:
+    """ZINB loss as the released DR-A code has it, term by term, without lnΓ(x + 1).
+
+    Where μ overflows the terms are ∞ − ∞, and both cases of an entry are multiplied by 0 or 1, so that one that is not
+    finite spoils the other: with `zinb` a training goes on there.
+
+    Parameters
+    ----------
+    x
+        Transformed counts, (B, G).
+    log_mean
+        ln(μ + ε), (B, G), with the ε = 1e-8 of the release.
+    theta, logit
+        θ (G,); logit of π, (B, G).
+
+    Returns
+    -------
+    tf.Tensor
+        (B, G), nats.
+
+    References
+    ----------
+    `zinb_model` in `dra.py`, github.com/eugenelin1/DRA.
+    """
+    eps = 1e-8
+    log_total = tf.math.log(theta + tf.exp(log_mean))
+    none = theta * (tf.math.log(theta + eps) - log_total)
+    zero = tf.math.softplus(-logit) - tf.math.softplus(-logit + none)
+    counted = tf.math.softplus(-logit) + logit - none + x * (log_total - log_mean) - log_rising(theta, x)
+    is_zero = tf.cast(x < eps, x.dtype)
+    return is_zero * zero + (1.0 - is_zero) * counted
+
+
+def released_kl(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """KL divergence from N(0, I) as the released DR-A code has it, −½ Σ (ln(σ² + ε) + 1 − μ² − σ²) with ε = 1e-8.
+
+    Parameters and returns are those of `kl_standard_normal`.
+    """
+    variance = tf.exp(log_var)
+    return 0.5 * tf.reduce_sum(mean**2 + variance - 1.0 - tf.math.log(variance + 1e-8), axis=-1)
 
 
 def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:

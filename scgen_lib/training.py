@@ -22,7 +22,7 @@ from tqdm.keras import TqdmCallback
 
 from scgen_lib import provenance
 from scgen_lib.checkpoint import Checkpoint, optimizers
-from scgen_lib.errors import InputError
+from scgen_lib.errors import InputError, TrainingError
 
 # Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
 tf.get_logger().setLevel("ERROR")
@@ -54,10 +54,17 @@ class WindowModel(keras.Model):
     jit
         Whether XLA compiles the windows; None: where a training has so many mini-batches that this pays. XLA's
         convolutions on a CPU are many times slower than TensorFlow's own.
+    remedy
+        What to do, in the words of an error, when the training diverges.
     """
 
     logs_by: dict[str, str] = {"loss": "mean"}  # noqa: RUF012
     jit: bool | None = None
+    remedy: str = "lower learning_rate"
+
+    def moment(self, epoch: int) -> str:
+        """Name a moment of the training for its user, from the number of the epoch, which begins at 0."""
+        return f"in epoch {epoch + 1}"
 
     def batch_loss(self, batch: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Scalar loss of one mini-batch, regularisation left out."""
@@ -200,6 +207,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int = 10,
+    may_diverge: bool = False,
     progress: bool = False,
 ) -> dict[str, list[float]]:
     """Train a compiled model with Keras `fit` over windows of mini-batches.
@@ -226,6 +234,8 @@ def fit(
     checkpoint
         File that the whole state is written to every `checkpoint_every` epochs and at the end. If it exists already,
         training continues there and ends with the numbers of an uninterrupted run.
+    may_diverge
+        Let a training that is no longer finite end there with its history, where the divergence is the result.
     progress
         Show one progress bar over the epochs.
 
@@ -240,6 +250,8 @@ def fit(
         `checkpoint` is truncated or belongs to another model, other data or other settings.
     InputError
         No training cells.
+    TrainingError
+        A loss, or at the end a weight, that is not finite; a checkpoint is that of the last finite epoch.
     """
     n = next(iter(arrays.values())).shape[0]
     rows = np.arange(n) if rows is None else np.asarray(rows)
@@ -260,7 +272,8 @@ def fit(
         checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed, order)
     )
     # The order matters: `train` learns the epoch first, and the keeper saves what all others have done.
-    watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin), *callbacks, keeper]
+    finite = keras.callbacks.TerminateOnNaN() if may_diverge else _Finite()
+    watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin), finite, *callbacks, keeper]
     if progress:
         watchers.append(TqdmCallback(epochs=epochs, verbose=0, leave=True))
     keeper.attach(model, callbacks)
@@ -276,7 +289,37 @@ def fit(
     )
     model._resident, model._train, model._validation = {}, None, None
     model.train_function = model.test_function = None
+    if not may_diverge:
+        _check_weights(model, epochs)
     return keeper.history
+
+
+class _Finite(keras.callbacks.Callback):
+    """Ends a training whose losses are no longer finite, before anything is made of its weights."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"expected a training of finite values, got {name} = {float(value)} "
+                    f"{self.model.moment(self.epoch)}: {self.model.remedy}"
+                )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.on_train_batch_end(0, logs)  # with those of the validation
+
+
+def _check_weights(model: WindowModel, epochs: int) -> None:
+    """Refuse weights that the very last update left not finite: no loss has seen them."""
+    for weight in model.trainable_variables:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise TrainingError(
+                f"expected a training of finite values, got a weight {weight.path} that is not after {epochs} epochs: "
+                f"{model.remedy}"
+            )
 
 
 class _Windows:

@@ -169,7 +169,7 @@ class MyMethod(FittedModel):
             epochs=epochs,
             batch_size=batch_size,
             seed=self.seed,
-            callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+            callbacks=callbacks,
             checkpoint=checkpoint,
             progress=progress,
         )

@@ -100,6 +100,53 @@ def test_the_released_form_takes_no_dispersion_at_all_for_a_certain_zero():
     np.testing.assert_allclose(loss, [0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_released_form_is_finite_for_a_count_that_is_certain_to_be_dropped(jit):
+    """From a logit of 17 on, 1 − π is 0 in float32, and what is left is the ε of the original."""
+    x, logit = tf.fill((1, 5), 3.0), tf.constant([[15.0, 16.0, 17.0, 20.0, 80.0]])
+
+    @tf.function(jit_compile=jit)
+    def loss_and_gradient(logit):
+        with tf.GradientTape() as tape:
+            tape.watch(logit)
+            loss = losses.released_nb(x, tf.fill((1, 5), 2.0), tf.ones((1, 5)), logit=logit)
+        return loss, tape.gradient(loss, logit)
+
+    loss, gradient = loss_and_gradient(logit)
+    assert np.isfinite(gradient).all()
+    counted = losses.released_nb(x, tf.fill((1, 5), 2.0), tf.ones((1, 5)))
+    # the original's −ln(1 − π + 1e-10) in float32, whose 1 − π has steps of 6e-8 there
+    np.testing.assert_allclose(
+        loss - counted, [[15.0, 15.9424, -math.log(1e-10), -math.log(1e-10), -math.log(1e-10)]], rtol=0.02
+    )
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("real", [False, True])
+def test_cross_entropy_of_keras_2_has_a_second_epsilon(real, jit):
+    p = np.array([-1.0, 0.0, 1e-6, 0.3, 1.0, 2.0])
+    q = np.clip(p if real else 1 - p, 1e-7, 1 - 1e-7)
+    got = tf.function(lambda p: losses.released_crossentropy(p, real), jit_compile=jit)(tf.constant(p, tf.float32))
+    np.testing.assert_allclose(got, -np.log(q + 1e-7), rtol=1e-5, atol=1e-6)  # float32 next to 1
+
+
+def test_released_loss_of_dr_a_is_the_stable_one_but_for_its_epsilon():
+    rng = np.random.default_rng(0)
+    x, log_mean, logit = (
+        rng.uniform(0, 1, (4, 6)) * (rng.random((4, 6)) > 0.4),
+        rng.normal(-1, 1, (4, 6)),
+        rng.normal(0, 2, (4, 6)),
+    )
+    arguments = tensors(x, log_mean, rng.gamma(2.0, 1.0, 6), logit)
+    np.testing.assert_allclose(losses.released_dr_a(*arguments), losses.zinb(*arguments, normalised=False), atol=1e-6)
+
+
+def test_released_divergence_of_dr_a_stays_finite_where_the_variance_is_none():
+    mean, log_var = tensors([[0.0, 1.0]], [[0.5, -2.0]])
+    np.testing.assert_allclose(losses.released_kl(mean, log_var), losses.kl_standard_normal(mean, log_var), rtol=1e-6)
+    assert float(losses.released_kl(*tensors([[0.0]], [[-800.0]]))[0]) == pytest.approx(0.5 * (-1 - math.log(1e-8)))
+
+
 def test_value_and_gradient_are_finite_at_extreme_outputs():
     h = np.array(np.meshgrid(*[[-80.0, 0.0, 80.0]] * 3, [0.0, 1.0, 1e4]), "float32").reshape(4, -1)
     mean, dispersion, logit = (tf.Variable(v) for v in h[:3])

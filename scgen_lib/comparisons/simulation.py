@@ -339,16 +339,17 @@ def gan(case: Case, seed: int, settings: Mapping, conditional: bool) -> Made:
     """A Wasserstein GAN of cells of equal depth, with types or without."""
     chosen = complete(settings)
     first, last = chosen["gan_lr"]
+    # What the released code has no name for is of the other variant alone.
+    ours = {"critic_input_scale": chosen["gan_input_scale"], "bn_momentum": chosen["gan_momentum"]}
     model = ScGAN(
         variant=chosen["gan_variant"],
         conditional=conditional,
         gen_layers=chosen["gan_layers"],
         critic_layers=chosen["gan_layers"][::-1],
-        critic_input_scale=chosen["gan_input_scale"],
-        bn_momentum=chosen["gan_momentum"],
         lr_initial=first,
         lr_final=last,
         seed=seed,
+        **(ours if chosen["gan_variant"] == "corrected" else {}),
     )
     steps, size = chosen["gan_steps"], min(chosen["gan_batch_size"], case.cells.n_obs)
     model.fit(case.cells, steps=steps, batch_size=size, steps_per_epoch=math.gcd(steps, 100))

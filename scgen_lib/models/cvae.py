@@ -457,6 +457,8 @@ class CVAE(FittedModel):
             Counts or labels that cannot be used.
         ParameterError
             An image too small for the genes.
+        TrainingError
+            A value that is no longer finite.
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
@@ -501,7 +503,6 @@ class CVAE(FittedModel):
             validation_rows=validation,
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=self._warm_up),
-                keras.callbacks.TerminateOnNaN(),
                 *callbacks,
             ],
             checkpoint=checkpoint,

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import layers, training, tuning
+from scgen_lib import layers, losses, optimizers, training, tuning
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.base import FittedModel, NotedNet
@@ -151,10 +151,10 @@ class DBAAENet(NotedNet):
         return output if self.disc_output == "relu" else tf.sigmoid(output)
 
     def adversarial_loss(self, output: tf.Tensor, real: bool) -> tf.Tensor:
-        """Mean of −ln p or −ln(1 − p) over D's outputs (B, 1); probabilities are clipped to [1e-7, 1 − 1e-7]."""
-        target = tf.fill(tf.shape(output), float(real))
-        losses = keras.ops.binary_crossentropy(target, output, from_logits=self.disc_output == "logit")
-        return tf.reduce_mean(losses)
+        """Mean of −ln p or −ln(1 − p) over D's outputs (B, 1), a ReLU's by `losses.released_crossentropy`."""
+        if self.disc_output == "relu":
+            return tf.reduce_mean(losses.released_crossentropy(output, real))
+        return tf.reduce_mean(tf.math.softplus(-output if real else output))
 
     def discriminator_step(self, code: tf.Tensor, real: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """One update of D alone, from codes (B, latent_dim); returns loss and accuracy before the update."""
@@ -313,9 +313,9 @@ class DBAAE(FittedModel):
     are fewer than 1,000 cells; the search trains the model that it scores, with its step size.
 
     Deviations of ``faithful``: two optimisers where one was compiled into two models; fake codes are computed within
-    the step and not by `predict`, to the same values; all random numbers are seeded. The released code ran on Keras 2,
-    which adds 1e-7 once more inside the logarithm: a dead D costs −ln 1e-7 = 16.118 here and −ln 2e-7 = 15.425 there,
-    without a gradient in both.
+    the step and not by `predict`, to the same values; all random numbers are seeded. The released code ran on Keras 2:
+    both variants have its RMSprop (`optimizers.RMSprop`), with which the paper's numbers were made, and a ReLU is
+    compared by its cross-entropy (`losses.released_crossentropy`), in which a dead D costs −ln 2e-7 = 15.425.
 
     References
     ----------
@@ -414,6 +414,8 @@ class DBAAE(FittedModel):
             Counts that cannot be used.
         InputError
             Fewer cells than one mini-batch, in the variant faithful.
+        TrainingError
+            A value that is no longer finite.
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
@@ -573,7 +575,7 @@ class DBAAE(FittedModel):
         callbacks: Sequence[keras.callbacks.Callback] = (),
         **options: object,
     ) -> dict[str, list[float]]:
-        net.compile(optimizer=keras.optimizers.RMSprop(learning_rate or self.config["learning_rate"]))
+        net.compile(optimizer=optimizers.RMSprop(learning_rate or self.config["learning_rate"]))
         updates, n_weights = epochs * -(-len(rows) // batch_size), sum(math.prod(w.shape) for w in net.weights)
         net.jit = updates * n_weights >= XLA_PAYS
         return training.fit(
@@ -583,7 +585,7 @@ class DBAAE(FittedModel):
             epochs=epochs,
             batch_size=min(batch_size, len(rows)) if self.corrected else batch_size,
             order=self.order if steps is None else _exactly(steps, self.order),
-            callbacks=[_EpochLogs(), keras.callbacks.TerminateOnNaN(), *callbacks],
+            callbacks=[_EpochLogs(), *callbacks],
             **options,
         )
 

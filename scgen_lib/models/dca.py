@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import layers, losses, training
+from scgen_lib import layers, losses, optimizers, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.base import FittedModel, NotedNet
@@ -357,6 +357,8 @@ class DCA(FittedModel):
         ------
         DataError
             Counts that cannot be used.
+        TrainingError
+            A value that is no longer finite.
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
@@ -392,8 +394,7 @@ class DCA(FittedModel):
             mean_bias=mean_bias,
             note={"var_names": list(adata.var_names)},
         )
-        optimizer = keras.optimizers.get({"class_name": self.config["optimizer"], "config": self._optimizer_config()})
-        self.net.compile(optimizer=optimizer)
+        self.net.compile(optimizer=optimizers.named(self.config["optimizer"], **self._optimizer_config()))
         watchers = [*callbacks]
         if len(validation) and reduce_lr:
             watchers.append(
@@ -411,7 +412,7 @@ class DCA(FittedModel):
             seed=self.seed,
             rows=rows,
             validation_rows=validation,
-            callbacks=[keras.callbacks.TerminateOnNaN(), *watchers],
+            callbacks=watchers,
             checkpoint=checkpoint,
             progress=progress,
         )

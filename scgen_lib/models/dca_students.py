@@ -243,7 +243,8 @@ class Student(FittedModel):
             epochs=epochs,
             batch_size=batch_size,
             seed=config["seed"],
-            callbacks=[keras.callbacks.TerminateOnNaN(), keras.callbacks.LambdaCallback(on_epoch_end=keep)],
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep)],
+            may_diverge=True,
             checkpoint=checkpoint,
             progress=progress,
         )

@@ -80,6 +80,7 @@ LEGAL: dict[str, tuple[object, str]] = {
     "library_bottleneck": (bool | None, "any"),
     "kl_weight": (float, "in [0, inf)"),
     "log_var_clip": (float, "in (0, inf)"),
+    "guards": (bool, "any"),
     "dual": (bool, "any"),
     "seed": (int, "in [0, inf)"),
 }
@@ -113,7 +114,7 @@ class DRANet(NotedNet):
     note
         Whatever else is to be kept with the weights, as JSON.
     z_dim, generator, discriminator, batchnorm, keep, leak, actv, sampler, g_iter, adversarial, likelihood_input,
-    library_bottleneck, kl_weight, log_var_clip, dual, seed
+    library_bottleneck, kl_weight, log_var_clip, guards, dual, seed
         As in `DRA`, without None.
 
     Attributes
@@ -121,6 +122,8 @@ class DRANet(NotedNet):
     encoder, decoder, d1, d2
         Hidden layers of encoder and decoder; discriminators with their output, a logit.
     """
+
+    remedy = "lower learning_rate, or choose adversarial='bhattacharyya_abs' or 'bce'"
 
     def __init__(
         self,
@@ -140,6 +143,7 @@ class DRANet(NotedNet):
         library_bottleneck: bool = True,
         kl_weight: float = 0.0,
         log_var_clip: float = 10.0,
+        guards: bool = True,
         dual: bool = True,
         released: bool = True,
         library_prior: Sequence[float] = (0.0, 1.0),
@@ -154,7 +158,7 @@ class DRANet(NotedNet):
         self.note = dict(note or {})
         self.adversarial, self.likelihood_input, self.dual = adversarial, likelihood_input, dual
         self.sampler, self.actv, self.released = sampler, actv, released
-        self.kl_weight, self.log_var_clip = kl_weight, log_var_clip
+        self.kl_weight, self.log_var_clip, self.guards = kl_weight, log_var_clip, guards
         self.library_prior, self.iterations, self.cycle = tuple(library_prior), iterations, g_iter + 1
         # One stream of seeds a part, so that none depends on the others' sizes.
         streams = np.random.SeedSequence(seed).spawn(7)
@@ -300,20 +304,26 @@ class DRANet(NotedNet):
         Returns
         -------
         dict
-            "z_mean", "z_log_var" (B, z_dim) and "l_mean", "l_log_var" (B, 1); the logarithms of variances clipped.
+            "z_mean", "z_log_var" (B, z_dim) and "l_mean", "l_log_var" (B, 1); with `guards` the logarithms of variances
+            are clipped.
         """
         h = self._run(self.encoder, x, training)
         library = h if self.bottleneck is None else self.bottleneck(h)
         return {
             "z_mean": self.z_mean(h),
-            "z_log_var": tf.clip_by_value(self.z_log_var(h), -self.log_var_clip, self.log_var_clip),
+            "z_log_var": self._guarded(self.z_log_var(h), -self.log_var_clip, self.log_var_clip),
             "l_mean": self.l_mean(library),
-            "l_log_var": tf.clip_by_value(self.l_log_var(library), *LIBRARY_LOG_VAR),
+            "l_log_var": self._guarded(self.l_log_var(library), *LIBRARY_LOG_VAR),
         }
+
+    def _guarded(self, values: tf.Tensor, low: float, high: float) -> tf.Tensor:
+        return tf.clip_by_value(values, low, high) if self.guards else values
 
     def sample(self, mean: tf.Tensor, log_var: tf.Tensor, seeds: keras.random.SeedGenerator | None = None) -> tf.Tensor:
         """Draw from a normal distribution with these parameters, any shape."""
-        return mean + tf.exp(0.5 * log_var) * layers.normal(tf.shape(mean), seeds or self.noise)
+        # The root of a variance that has come down to 0 has no derivative: a way in which the release fails.
+        sd = tf.exp(0.5 * log_var) if self.guards else tf.sqrt(tf.exp(log_var))
+        return mean + sd * layers.normal(tf.shape(mean), seeds or self.noise)
 
     def code(self, x: tf.Tensor, training: bool = False, seeds: keras.random.SeedGenerator | None = None) -> tf.Tensor:
         """Draw of the code z (B, z_dim) from its posterior."""
@@ -349,6 +359,8 @@ class DRANet(NotedNet):
 
     def nll(self, x: tf.Tensor, log_mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor) -> tf.Tensor:
         """−ln p(x) of every entry (B, G) without lnΓ(x + 1), from x (B, G) and what `decode` returns; nats."""
+        if not self.guards:
+            return losses.released_dr_a(x, log_mean, theta, logit)
         return losses.zinb(x, log_mean, theta, logit, normalised=False)
 
     def reconstruct(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -368,15 +380,14 @@ class DRANet(NotedNet):
         """
         q = self.encode(batch["x"], training)
         z = self.sample(q["z_mean"], q["z_log_var"])
-        library = tf.clip_by_value(self.sample(q["l_mean"], q["l_log_var"]), -LIBRARY, LIBRARY)
+        library = self._guarded(self.sample(q["l_mean"], q["l_log_var"]), -LIBRARY, LIBRARY)
         x = batch["x" if self.likelihood_input == "transformed" else "counts"]
         nll = self.nll(x, **self.decode(z, library, training))
         nll = tf.reduce_mean(tf.reduce_sum(nll, axis=1, keepdims=True) + batch["log_factorial"])
         mean, var = self.library_prior
-        kl_l = tf.reduce_mean(
-            losses.kl_standard_normal((q["l_mean"] - mean) / math.sqrt(var), q["l_log_var"] - math.log(var))
-        )
-        kl_z = tf.reduce_mean(losses.kl_standard_normal(q["z_mean"], q["z_log_var"]))
+        divergence = losses.kl_standard_normal if self.guards else losses.released_kl
+        kl_l = tf.reduce_mean(divergence((q["l_mean"] - mean) / math.sqrt(var), q["l_log_var"] - math.log(var)))
+        kl_z = tf.reduce_mean(divergence(q["z_mean"], q["z_log_var"]))
         return {
             "loss": nll + kl_l + self.kl_weight * kl_z,
             "nll": nll,
@@ -465,21 +476,6 @@ def _share_outside(values: tf.Tensor, low: float, high: float) -> tf.Tensor:
     return tf.reduce_mean(tf.cast((values <= low) | (values >= high), tf.float32))
 
 
-class _Finite(keras.callbacks.Callback):
-    """Ends a training whose losses are no longer finite, before anything is made of its weights."""
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        for name, value in logs.items():
-            if not math.isfinite(value):
-                raise ParameterError(
-                    f"expected finite losses, got {name} = {float(value)} in epoch {self.epoch + 1}: lower "
-                    "learning_rate, or choose adversarial='bhattacharyya_abs' or 'bce'"
-                )
-
-
 class DRA(FittedModel):
     """DR-A (Lin et al. 2020): AnnData in, a low-dimensional code of every cell out.
 
@@ -526,6 +522,9 @@ class DRA(FittedModel):
         Whether the library size is read from K rectified units (faithful) or from the last hidden layer.
     kl_weight, log_var_clip
         β of the divergence of the code from N(0, I), ≥ 0; bound of ±ln v, > 0.
+    guards
+        Bound ln v, ln l_v and l (see the notes). False, with ``faithful`` alone: as the release, in whose formulas some
+        trainings end at values that are not finite.
     dual
         False leaves D2 out.
     seed
@@ -545,7 +544,8 @@ class DRA(FittedModel):
     Notes
     -----
     ``faithful`` deviates from the released code in two guards and in nothing else that is known, other than the random
-    numbers: ln v is clipped to ±`log_var_clip`; ln l_v is clipped to [−10, 4] and a sampled l to ±20. It keeps that D2
+    numbers: ln v is clipped to ±`log_var_clip`; ln l_v is clipped to [−10, 4] and a sampled l to ±20. With
+    ``guards=False`` it does not. It keeps that D2
     is without effect, that D1 lowers the distance that it should raise, that batch normalisation stays in inference
     mode, and that `lam` and `g_iter` do nothing.
 
@@ -590,6 +590,7 @@ class DRA(FittedModel):
         library_bottleneck: bool | None = None,
         kl_weight: float = 0.0,
         log_var_clip: float = 10.0,
+        guards: bool = True,
         dual: bool = True,
         seed: int = 0,
     ):
@@ -599,6 +600,11 @@ class DRA(FittedModel):
         for name in ("generator", "discriminator"):
             if not self.config[name]:
                 raise ParameterError(f"expected one width or more for {name}, got none: give [512], say")
+        if not self.config["guards"] and variant != "faithful":
+            raise ParameterError(
+                "expected guards with variant 'corrected', got False, which means the formulas of the released code: "
+                "choose variant 'faithful'"
+            )
         if variant == "faithful" and actv == "tanh":
             raise ParameterError(
                 "expected actv 'sig' or 'lin' with variant 'faithful', got 'tanh', with which the released code cannot "
@@ -663,7 +669,9 @@ class DRA(FittedModel):
         DataError
             Counts that cannot be used, or a training cell without any.
         ParameterError
-            A batch size out of range, or a loss that is no longer finite.
+            A batch size out of range.
+        TrainingError
+            A value that is no longer finite.
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
@@ -706,7 +714,7 @@ class DRA(FittedModel):
             seed=self.seed,
             rows=rows,
             order=windows,
-            callbacks=[_Finite(), *callbacks],
+            callbacks=callbacks,
             checkpoint=checkpoint,
             progress=progress,
         )

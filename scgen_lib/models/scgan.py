@@ -73,6 +73,8 @@ LEGAL: dict[str, tuple[object, str]] = {
     "beta_2": (float, "in [0, 1)"),
     "seed": (int, "in [0, inf)"),
 }
+# What the release has no name for, and the value that it computes with.
+RELEASED_CONSTANTS = {"critic_input_scale": 1.0, "bn_momentum": 0.999}
 _OPTIMIZERS = ("optimizer", "lr_initial", "lr_final", "lr_decay", "beta_1", "beta_2")
 _NET = tuple(name for name in LEGAL if name not in (*_OPTIMIZERS, "variant"))
 
@@ -99,6 +101,7 @@ class ScGANNet(NotedNet):
         As in `ScGAN`.
     """
 
+    remedy = "lower lr_initial"
     logs_by = dict.fromkeys(
         ("critic", "generator", "penalty", "slope", "score_real", "score_fake", "learning_rate", "empty"), "mean"
     )
@@ -203,6 +206,10 @@ class ScGANNet(NotedNet):
         """Make the slots of both."""
         self.optimizer.build(self.generator_weights)
         self.critic_optimizer.build(self.critic_weights)
+
+    def moment(self, epoch: int) -> str:
+        """Outer steps that are done."""
+        return f"by outer step {_steps_done(self)}"
 
     def one_hot(self, codes: tf.Tensor) -> tf.Tensor:
         """Codes (…), float → (…, K)."""
@@ -369,10 +376,11 @@ class ScGAN(FittedModel):
         Weight λ of the gradient penalty.
     critic_input_scale
         Factor of what the critic sees, c. The penalty asks for slopes of 1 whatever the units of expression are, and
-        with L in the ten thousands it holds a critic back for long; c = 0.01 is for short trainings.
+        with L in the ten thousands it holds a critic back for long; c = 0.01 is for short trainings, and for
+        ``corrected`` alone.
     bn_momentum
         What the moving statistics of ``batchnorm`` keep in an update: they generate the cells after training, and hold
-        0.999^s of their start after s updates.
+        0.999^s of their start after s updates. Another value than 0.999 only in ``corrected``.
     critic_iters
         Updates of the critic for each of the generator.
     optimizer
@@ -450,6 +458,12 @@ class ScGAN(FittedModel):
         if lr_final > lr_initial:
             raise ParameterError(f"expected lr_final at most lr_initial, {lr_initial}, got {lr_final}: lower it")
         faithful = variant == "faithful"
+        for name, released in RELEASED_CONSTANTS.items():
+            if faithful and self.config[name] != released:
+                raise ParameterError(
+                    f"expected {name} {released} with variant 'faithful', got {self.config[name]}: the released code "
+                    "knows no other, choose variant 'corrected'"
+                )
         if gen_norm == "none" and conditional and not faithful:
             raise ParameterError(
                 "expected gen_norm batchnorm or layernorm for a conditional model, got 'none', with which no class "
@@ -536,7 +550,9 @@ class ScGAN(FittedModel):
         DataError
             Counts or classes that cannot be used, or a training cell without any count.
         ParameterError
-            Steps or a batch size out of range, or a loss that is no longer finite.
+            Steps or a batch size out of range.
+        TrainingError
+            A value that is no longer finite.
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
@@ -582,7 +598,7 @@ class ScGAN(FittedModel):
             drawn = [rng.permutation(rows) for _ in range(math.ceil(block * batch_size / len(rows)))]
             return np.concatenate(drawn)[: block * batch_size]
 
-        watchers = [_Finite(), *callbacks]
+        watchers = [*callbacks]
         if log_dir is not None:
             probe = slice(0, batch_size)
             watchers.append(
@@ -883,18 +899,6 @@ class Summaries(keras.callbacks.Callback):
                 if gradient is not None:
                     values[f"{name}/{i}_{variable.name}_gradient"] = gradient
         return values
-
-
-class _Finite(keras.callbacks.Callback):
-    """Ends a training whose losses are no longer finite, before a checkpoint is made of it."""
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                raise ParameterError(
-                    f"expected finite losses, got {name} = {float(value)} by outer step {_steps_done(self.model)}: "
-                    "lower lr_initial"
-                )
 
 
 def _steps_done(net: ScGANNet) -> int:

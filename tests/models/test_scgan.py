@@ -16,7 +16,7 @@ import tensorflow as tf
 from anndata import AnnData
 
 from scgen_lib import training
-from scgen_lib.errors import CheckpointError, DataError, ParameterError
+from scgen_lib.errors import CheckpointError, DataError, ParameterError, TrainingError
 from scgen_lib.metrics import conditional, mixing
 from scgen_lib.models.scgan import LEGAL, ScGAN, ScGANNet, Snapshots
 
@@ -508,6 +508,8 @@ def test_scgan_needs_no_classes(adata):
         ({"critic_iters": 0}, "critic_iters"),
         ({"optimizer": "sgd"}, "one of amsgrad, adam"),
         ({"library_size": 0.0}, "library_size"),
+        ({"variant": "faithful", "critic_input_scale": 0.01}, "expected critic_input_scale 1.0 with variant"),
+        ({"variant": "faithful", "bn_momentum": 0.99}, "expected bn_momentum 0.999 with variant 'faithful', got 0.99"),
     ],
 )
 def test_illegal_settings_are_refused_by_name(settings, message):
@@ -559,7 +561,7 @@ def test_cells_that_are_no_counts_are_refused(adata, spoil, message):
 
 
 def test_losses_that_are_not_finite_end_the_training_without_a_checkpoint(adata, tmp_path):
-    with pytest.raises(ParameterError, match=r"expected finite losses, got .* by outer step 1"):
+    with pytest.raises(TrainingError, match=r"of finite values, got .* by outer step 1: lower lr_initial"):
         gan(lr_initial=1e30).fit(
             adata, steps=2, batch_size=16, steps_per_epoch=1, checkpoint=tmp_path / "state.npz", checkpoint_every=1
         )
