@@ -115,6 +115,16 @@ def zeisel(path: Path) -> AnnData:
     return adata
 
 
+def zeisel_4000(path: Path, header: Path) -> AnnData:
+    """All cells of mouse cortex and the genes detected in most of them, counts behind ln(1 + count)."""
+    adata = _unnamed(sparse.csr_matrix(_rounded(np.expm1(io.loadmat(path)["zeisel_data"].T), path.name)))
+    annotation = zeisel_annotation(header)
+    _one_each(annotation, header, adata, path)
+    adata.obs = _zeisel_classes(annotation)
+    adata.obs["cell_type"] = adata.obs["group"]
+    return adata
+
+
 def zeisel_groups12(path: Path) -> AnnData:
     """Mouse cortex, groups 1 (interneurons) and 2, counts behind log10(1 + count)."""
     content = readers.rda(path)
@@ -284,6 +294,13 @@ def paul(counts: Path, labels: Path) -> AnnData:
     """Mouse myeloid progenitors."""
     adata = _from_genes_by_cells(*readers.from_dgc(readers.rda(counts)))
     adata.obs["cell_type"] = pd.Categorical(readers.rda(labels))
+    return adata
+
+
+def paul_full(path: Path) -> AnnData:
+    """Mouse myeloid progenitors with all genes that were kept."""
+    adata = readers.read(path)
+    adata.obs["cell_type"] = adata.obs["paul15_clusters"].astype("category")
     return adata
 
 

@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from types import SimpleNamespace
 
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
@@ -41,6 +42,8 @@ SIZES = {
     "splatter_g2": [1022, 978],
     "sc_celseq2": [112, 81, 81],
     "sc_dropseq": [86, 70, 69],
+    "zeisel_4000": [948, 820, 390, 290, 198, 175, 98, 60, 26],
+    "paul_full": [373, 329, 300, 246, 186, 180, 173, 167, 164, 153, 124, 69, 68, 63, 43, 31, 30, 22, 9],
     "paul": [1095, 559, 369, 216, 186, 167, 68],
     "fetal_brain": [633, 556, 348, 332, 325, 292, 290, 259, 256, 228, 207, 159, 97, 95, 79, 76, 71, 66],
 }
@@ -124,6 +127,24 @@ def test_r_matrix_of_logarithms_gives_its_counts_back(load):
     adata = load("zeisel_groups12", write, "amit.RData")
     check(adata, ["2", "1"], ["cell_1", "cell_2"], ["gene_1", "gene_2", "gene_3"])
     assert list(adata.obs["cell_type"].cat.categories) == ["1", "2"]
+
+
+def test_matlab_matrix_of_logarithms_takes_names_and_groups_of_the_annotation(load):
+    def write(matrix, header):
+        savemat(matrix, {"zeisel_data": np.log1p(X.T.astype(float))})
+        names = ["tissue", "group", "total mRNA mol", "well", "sex", "age", "diameter", "cell_id", "level1class"]
+        rows = [["x", "y"], *[["1", "2"]] * 6, CELLS, ["a", "b"]]
+        header.write_text("".join("\t".join([n, *v]) + "\n" for n, v in zip(names, rows, strict=True)))
+
+    check(load("zeisel_4000", write, "data.mat", "header.txt"), ["1", "2"], genes=["gene_1", "gene_2", "gene_3"])
+
+
+def test_old_h5ad_of_counts_takes_its_clusters_for_types(load):
+    def write(path):
+        obs = pd.DataFrame({"paul15_clusters": ["a", "b"]}, index=CELLS)
+        anndata.AnnData(X.astype("float32"), obs=obs, var=pd.DataFrame(index=GENES)).write_h5ad(path)
+
+    check(load("paul_full", write, "paul.h5ad"))
 
 
 def test_r_factor_of_stages_is_ordered_and_spike_ins_are_marked(load):
