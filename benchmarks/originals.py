@@ -1,0 +1,375 @@
+"""Our faithful models beside the originals' own code on the same data, quantity by quantity.
+
+`originals/original.csv` holds what the released programs gave when they were run as they are, each in an old
+environment of its own; `originals/ours.csv` what our faithful variants give, a line written as soon as it is known.
+
+    python benchmarks/originals.py                    # compute what is missing, and write the table
+    python benchmarks/originals.py --only db_aae      # a part of it
+    python benchmarks/originals.py --table            # the table alone
+
+The rule, set before the first comparison: two means differ if Welch's test says so at 1 % (`ALPHA`). Where one side has
+a single run, that run differs from the other side if it lies outside of its prediction interval of 99 %, and where both
+have one there is nothing to say. "Would have shown" is half the width of that interval: a true difference of that size
+would have been found in about half of all tries, and a smaller one may be there.
+"""
+
+import argparse
+import csv
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+import anndata
+import joblib
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+
+from scgen_lib import data
+from scgen_lib.data.checks import drop_empty, get_counts
+from scgen_lib.errors import TrainingError
+from scgen_lib.metrics.arrays import log_normalise
+from scgen_lib.metrics.clustering import pca, silhouette
+from scgen_lib.preprocess import highest_variance, legacy_split
+
+FOLDER = Path(__file__).with_suffix("")
+OURS, THEIRS, TABLE = FOLDER / "ours.csv", FOLDER / "original.csv", FOLDER.with_suffix(".md")
+COLUMNS = ["method", "dataset", "settings", "seed", "metric", "value", "epochs"]
+ALPHA = 0.01
+# (method, data set, settings) as in original.csv → function of the seed, and number of seeds
+Case = Callable[[int], tuple[dict[str, float], int]]
+
+
+def dense(x: object) -> np.ndarray:
+    """A dense array of a matrix, sparse or not."""
+    return np.asarray(x.toarray() if hasattr(x, "toarray") else x, "float64")
+
+
+# DCA -----------------------------------------------------------------------------------------------------------------
+
+
+def dca_on_a_simulation(dataset: str) -> Case:
+    """Silhouettes of the true groups, and errors against the truth, on ln(1 + x / total · median total)."""
+
+    def run(seed: int) -> tuple[dict[str, float], int]:
+        from scgen_lib.models.dca import DCA
+
+        adata = drop_empty(data.load(dataset))
+        model = DCA(variant="faithful", ae_type="zinb-conddisp", seed=seed).fit(adata, epochs=300)
+        logs, truth = (dense(log_normalise(x)) for x in (model.denoise(adata), adata.layers["true_counts"]))
+        points, groups = pca(logs, 10, seed=0), adata.obs["group"].astype(str)
+        dropped = (dense(adata.layers["true_counts"]) > 0) & (dense(get_counts(adata)) == 0)
+        epochs = len(model.history["loss"])
+        return {
+            "silhouette PC1-2": silhouette(points[:, :2], groups),
+            "silhouette PC1-10": silhouette(points, groups),
+            "MSE log dropped": float(((logs - truth) ** 2)[dropped].mean()),
+            "MSE log all": float(((logs - truth) ** 2).mean()),
+            "epochs": epochs,
+            "validation loss, last": model.history["val_loss"][-1],
+        }, epochs
+
+    return run
+
+
+def dca_on_paul(ae_type: str) -> Case:
+    """Correlation of Gata1 and Pu.1 (Sfpi1) after denoising."""
+
+    def run(seed: int) -> tuple[dict[str, float], int]:
+        from scgen_lib.models.dca import DCA
+
+        adata = data.load("paul_full")
+        model = DCA(variant="faithful", ae_type=ae_type, seed=seed).fit(adata, epochs=300)
+        genes = [adata.var_names.get_loc(name) for name in ("Gata1", "Sfpi1")]
+        mean = np.log1p(model.denoise(adata)[:, genes])
+        neither = (dense(get_counts(adata)[:, genes]) == 0).all(axis=1)
+        return {
+            "Pearson r of ln(1+mean), Gata1 and Sfpi1, all cells": np.corrcoef(mean.T)[0, 1],
+            f"the same, {neither.sum()} cells with neither": np.corrcoef(mean[neither].T)[0, 1],
+        }, len(model.history["loss"])
+
+    return run
+
+
+# DR-A ----------------------------------------------------------------------------------------------------------------
+
+
+def zeisel() -> anndata.AnnData:
+    """All cells with the 720 most variable of 4,000 genes, in the order of the file."""
+    adata = data.load("zeisel_4000")
+    return adata[:, np.sort(highest_variance(get_counts(adata), 720))].copy()
+
+
+def pbmc() -> anndata.AnnData:
+    """As many purified cells as Zeisel's, ordered by type, with their 720 most variable genes."""
+    adata = data.load("pbmc_facs")
+    adata = adata[(adata.obs["split"] == "train").to_numpy()]
+    adata = adata[np.sort(np.random.RandomState(7).permutation(adata.n_obs)[:3005])]
+    adata = adata[np.argsort(adata.obs["cell_type"].astype(str).to_numpy(), kind="stable")]
+    return adata[:, np.sort(highest_variance(get_counts(adata), 720))].copy()
+
+
+def dr_a(cells: Callable[[], anndata.AnnData], **settings: object) -> Case:
+    """NMI of k-means on the codes of the test cells; without guards, as the release has none."""
+
+    def run(seed: int) -> tuple[dict[str, float], int]:
+        from scgen_lib.models.dr_a import DRA
+
+        adata = cells()
+        test = legacy_split(adata.n_obs)[1]
+        labels = adata.obs["cell_type"].astype(str).to_numpy()[test]
+        names = [
+            f"NMI {mean}, posterior {latent}" for latent in ("sample", "mean") for mean in ("geometric", "arithmetic")
+        ]
+        try:
+            model = DRA(variant="faithful", guards=False, seed=seed, **settings).fit(adata, epochs=200, batch_size=128)
+        except TrainingError as error:
+            print(f"dr_a, seed {seed}: {error}", flush=True)
+            return dict.fromkeys(names, math.nan) | {"trainings that end at NaN": 1.0}, 0
+        scores: dict[str, list[float]] = {name: [] for name in names}
+        for latent in ("sample", "mean"):
+            codes = model.embed(adata[test], latent)
+            for state in range(5):
+                found = KMeans(len(set(labels)), n_init=10, random_state=state).fit_predict(codes)
+                for mean in ("geometric", "arithmetic"):
+                    value = normalized_mutual_info_score(labels, found, average_method=mean)
+                    scores[f"NMI {mean}, posterior {latent}"].append(value)
+        return {name: float(np.mean(v)) for name, v in scores.items()} | {"trainings that end at NaN": 0.0}, 200
+
+    return run
+
+
+# DB-AAE --------------------------------------------------------------------------------------------------------------
+
+
+def db_aae_on_goolam(seed: int) -> tuple[dict[str, float], int]:
+    """Squared error of the reconstruction, all cells, those that no mini-batch holds included."""
+    from scgen_lib.models.db_aae import DBAAE
+
+    adata = data.load("goolam")
+    model = DBAAE(variant="faithful", n_hvg=5000, seed=seed).fit(adata, epochs=20, batch_size=32)
+    return {"MSE all cells, log scale": float(((model.denoise(adata) - model.normalised(adata)) ** 2).mean())}, 20
+
+
+def db_aae_on_a_simulation(dataset: str) -> Case:
+    """Squared errors against the truth and against the input, on ln(1 + 10,000 x / total)."""
+
+    def run(seed: int) -> tuple[dict[str, float], int]:
+        from scgen_lib.models.db_aae import DBAAE
+
+        adata = data.load(dataset)
+        model = DBAAE(variant="faithful", min_cells=1, seed=seed).fit(adata, epochs=20, batch_size=32)
+        adata = adata[:, model.genes]
+        denoised, x = model.denoise(adata), model.normalised(adata)
+        truth = dense(log_normalise(adata.layers["true_counts"], 1e4))
+        dropped = (dense(adata.layers["true_counts"]) > 0) & (dense(get_counts(adata, allow_empty=True)) == 0)
+        return {
+            "MSE log, dropped entries, against truth": float(((denoised - truth) ** 2)[dropped].mean()),
+            "MSE log, all entries, against truth": float(((denoised - truth) ** 2).mean()),
+            "MSE log, fit to its input": float(((denoised - x) ** 2).mean()),
+        }, 20
+
+    return run
+
+
+# scGAN ---------------------------------------------------------------------------------------------------------------
+
+
+def scgan(seed: int) -> tuple[dict[str, float], int]:
+    """Cells and losses after 200 outer steps."""
+    from scgen_lib.models.scgan import ScGAN
+    from scgen_lib.models.scgan_cells import scaled
+
+    adata = data.load("pbmc68k_reduced")
+    train = np.sort(np.random.RandomState(0).permutation(adata.n_obs)[:490])
+    model = ScGAN(variant="faithful", conditional=False, seed=seed)
+    model.fit(adata, train=train, steps=200, batch_size=128, steps_per_epoch=1)
+    held_out = np.setdiff1d(np.arange(adata.n_obs), train)
+    real = np.log1p(dense(scaled(get_counts(adata)[held_out], 20000.0)))
+    made = np.log1p(dense(model.simulate(len(held_out)).X))
+    sd = [x.std(axis=0, ddof=1) for x in (made, real)]
+    history = {
+        f"{words} at step {step}": model.history[name][step - 1]
+        for words, name in (("penalty", "penalty"), ("critic loss", "critic"))
+        for step in (40, 100, 200)
+    }
+    return {
+        f"zeros among generated (real {(real == 0).mean():.3f})": float((made == 0).mean()),
+        "Pearson r of gene means of ln(1+x)": np.corrcoef(made.mean(axis=0), real.mean(axis=0))[0, 1],
+        "median ratio of sd within genes": float(np.median((sd[0] / sd[1])[sd[1] > 0])),
+        **history,
+    }, 0
+
+
+# The settings are those of original.csv, letter by letter.
+DCA_SETTINGS = "ae_type {}, 300 epochs at most, defaults"
+DRA_SETTINGS = "z_dim {}, n_l {}, g 512, d {}, lr {}, bn {}"
+AAE_SETTINGS = "n2 1024, n3 512, latent 512, batch 32, lr 2e-4"
+DEEP = {"z_dim": 2, "generator": [512] * 4, "discriminator": [32] * 4}
+ZEISEL, PBMC = "zeisel_4000 top 720", "pbmc_facs 3005 x 720"
+CASES: dict[tuple[str, str, str], tuple[Case, int]] = {
+    ("db_aae", "goolam", AAE_SETTINGS): (db_aae_on_goolam, 10),
+    ("dca", "splatter_g2", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g2"), 10),
+    ("dca", "splatter_g6", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g6"), 10),
+    ("db_aae", "splatter_g2", AAE_SETTINGS): (db_aae_on_a_simulation("splatter_g2"), 5),
+    ("db_aae", "splatter_g6", AAE_SETTINGS): (db_aae_on_a_simulation("splatter_g6"), 5),
+    (
+        "scgan",
+        "pbmc68k_reduced, 490 training cells",
+        "unconditional, layers 256/512/1024, batch 128, 200 outer steps",
+    ): (
+        scgan,
+        5,
+    ),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(10, 1, 512, "7e-4", False)): (dr_a(zeisel), 5),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(20, 1, 512, "7e-4", False)): (dr_a(zeisel, z_dim=20), 5),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "8e-4", False)): (dr_a(zeisel, **DEEP, learning_rate=8e-4), 10),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "1e-4", True)): (
+        dr_a(zeisel, **DEEP, learning_rate=1e-4, batchnorm=True),
+        5,
+    ),
+    ("dr_a", PBMC, DRA_SETTINGS.format(10, 1, 512, "7e-4", False)): (dr_a(pbmc), 5),
+    ("dca", "paul_2730x3451", DCA_SETTINGS.format("nb")): (dca_on_paul("nb"), 5),
+    ("dca", "paul_2730x3451", DCA_SETTINGS.format("nb-conddisp")): (dca_on_paul("nb-conddisp"), 5),
+}
+
+
+def compute(key: tuple[str, str, str], seed: int) -> list[dict]:
+    """The lines of one case and seed."""
+    values, epochs = CASES[key][0](seed)
+    named = dict(zip(COLUMNS, (*key, seed), strict=False))
+    return [named | {"metric": metric, "value": f"{value:.5g}", "epochs": epochs} for metric, value in values.items()]
+
+
+def missing(only: str | None) -> Iterator[tuple[tuple[str, str, str], int]]:
+    """Cases and seeds that ours.csv does not have, a seed of every case before the next one."""
+    done = set()
+    if OURS.exists():
+        rows = pd.read_csv(OURS)
+        done = set(zip(rows["method"], rows["dataset"], rows["settings"], rows["seed"], strict=True))
+    for seed in range(max(n for _, n in CASES.values())):
+        for key, (_, n) in CASES.items():
+            if seed < n and (only is None or only in " ".join(key)) and (*key, seed) not in done:
+                yield key, seed
+
+
+def write(rows: list[dict]) -> None:
+    """Append lines to ours.csv."""
+    fresh = not OURS.exists()
+    with OURS.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+
+def agreement(original: np.ndarray, ours: np.ndarray) -> tuple[str, float]:
+    """Verdict of the rule, and half the width of the interval that it rests on."""
+    few, many = sorted((original, ours), key=len)
+    if len(many) < 2:
+        return "one run each", math.nan
+    if len(few) == 1:
+        spread = many.std(ddof=1) * math.sqrt(1 + 1 / len(many))
+        freedom = len(many) - 1
+    else:
+        parts = [x.var(ddof=1) / len(x) for x in (few, many)]
+        spread = math.sqrt(sum(parts))
+        below = sum(part**2 / (len(x) - 1) for part, x in zip(parts, (few, many), strict=True))
+        freedom = sum(parts) ** 2 / below if below else len(few) + len(many) - 2
+    half = stats.t.ppf(1 - ALPHA / 2, freedom) * spread
+    return ("agree" if abs(original.mean() - ours.mean()) <= half else "**differ**"), half
+
+
+def words(values: np.ndarray) -> str:
+    """Mean ± sd and number of runs."""
+    spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
+    return f"{values.mean():.4g}{spread} ({len(values)})"
+
+
+def compare() -> pd.DataFrame:
+    """A row a quantity: both sides, the verdict of the rule, and what it would have shown."""
+    original, ours = pd.read_csv(THEIRS), pd.read_csv(OURS)
+    by = ["method", "dataset", "settings", "metric"]
+    # one run of the release was stopped early, at an epoch that none of ours has
+    original = original[~((original["method"] == "dr_a") & (original["epochs"] != 200))]
+    rows = []
+    for key, theirs in original.groupby(by, sort=False):
+        mine = ours[(ours[by] == list(key)).all(axis=1)]["value"].dropna().to_numpy()
+        values = theirs["value"].dropna().to_numpy()
+        if len(mine) and len(values):
+            verdict, half = agreement(values, mine)
+            rows.append([*key, words(values), words(mine), verdict, f"{half:.2g}" if half == half else "–"])
+    return pd.DataFrame(rows, columns=[*by, "original (runs)", "ours (seeds)", "verdict", "would have shown"])
+
+
+def report() -> None:
+    """Write the table as Markdown."""
+    from harness import report
+
+    from scgen_lib.markdown import escape, table
+
+    frame, ours = compare(), pd.read_csv(OURS)
+    lines = [
+        *" ".join(__doc__.split("\n\n")[3].split()).replace(". Where", ".\nWhere").split("\n"),
+        "",
+        f"{(frame['verdict'] == 'agree').sum()} of {len(frame)} quantities agree; "
+        f"{(frame['verdict'] == '**differ**').sum()} differ, where chance alone would make about "
+        f"{ALPHA * len(frame):.1f} differ.",
+        "",
+    ]
+    for (method, dataset), part in frame.groupby(["method", "dataset"], sort=False):
+        lines += [f"## {method}, {dataset}", ""]
+        cells = part.drop(columns=["method", "dataset"])
+        lines += [
+            table(
+                list(cells.columns),
+                [[escape(str(v)) if i < 2 else v for i, v in enumerate(row)] for row in cells.to_numpy()],
+            ),
+            "",
+        ]
+    ended = ours[ours["metric"] == "trainings that end at NaN"]
+    lines += ["## Trainings of DR-A that end at values that are not finite, without guards", ""]
+    counts = ended.groupby(["dataset", "settings"], sort=False)["value"].agg(["sum", "count"])
+    lines.append(
+        table(
+            ["data", "settings", "ours", "release"],
+            [[*key, f"{int(n['sum'])} of {int(n['count'])}", _nan_runs(*key)] for key, n in counts.iterrows()],
+        )
+    )
+    report(
+        "Our faithful models beside the originals' own code", "benchmarks/originals.py", "a thread each.", lines, TABLE
+    )
+
+
+def _nan_runs(dataset: str, settings: str) -> str:
+    rows = pd.read_csv(THEIRS)
+    rows = rows[(rows["dataset"] == dataset) & (rows["settings"] == settings) & (rows["epochs"] == 200)]
+    runs = rows[rows["metric"] == "NMI geometric, posterior sample"]["value"]
+    return f"{int(runs.isna().sum())} of {len(runs)}"
+
+
+def main() -> None:
+    """Compute what is missing, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", help="part of a case's method, data set or settings")
+    parser.add_argument("--jobs", type=int, default=1, help="rows side by side")
+    parser.add_argument("--table", action="store_true", help="write the table from the values that are there")
+    options = parser.parse_args()
+    if not options.table:
+        tasks = (joblib.delayed(compute)(key, seed) for key, seed in missing(options.only))
+        for rows in joblib.Parallel(n_jobs=options.jobs, return_as="generator_unordered")(tasks):
+            write(rows)
+            print(*rows[0].values(), flush=True)
+    report()
+
+
+if __name__ == "__main__":
+    main()
