@@ -200,7 +200,7 @@ def main() -> None:
         *generation_times(min(options.rounds, 3), options.cells, 100),
         "",
         f"Peak resident set of a process that trains on 20 batches of {ALL_CELLS:,} cells × {GENES:,} genes (CSR, "
-        f"{alone[2]} detected genes a cell), variant corrected: **{float(alone[1]):.2f} GiB**; "
+        f"{alone[2]} detected genes a cell), variant repaired: **{float(alone[1]):.2f} GiB**; "
         f"{float(alone[0]):.2f} GiB when the data were made, before training.",
     ]
     report(

@@ -5,7 +5,7 @@ One name a line, typed, with a comment of the form ``legal values: meaning``::
     epochs: int = 300  # in [1, inf): epochs at most
     learning_rate: float | None = None  # in (0, 0.1]: step size; None: 1e-3
     activation: str = "relu"  # one of relu, selu, elu: hidden units
-    variants: list[str] = ["faithful"]  # subset of faithful, corrected: what to run
+    variants: list[str] = ["faithful"]  # subset of faithful, repaired: what to run
     dataset: str = "dca_student"  # any: preset, name or path of the data
 
 A rule applies to each element of a list and to each value of a dict, whose keys are texts; ``None`` is legal where the

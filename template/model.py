@@ -74,13 +74,13 @@ class MyMethodNet(NotedNet):
 class MyMethod(FittedModel):
     """MyMethod (Author et al. 2026): AnnData in, codes of cells out.
 
-    The variant ``corrected`` computes what the paper describes, ``faithful`` what the released code does; see the list
+    The variant ``repaired`` computes what the paper describes, ``faithful`` what the released code does; see the list
     of deviations.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     z_dim
         Length of the code, ≥ 1.
     learning_rate
@@ -97,7 +97,7 @@ class MyMethod(FittedModel):
 
     Notes
     -----
-    Deviations of ``corrected`` from the released code: the decoder has weights of its own, where the released one uses
+    Deviations of ``repaired`` from the released code: the decoder has weights of its own, where the released one uses
     those of the encoder.
     """
 
@@ -106,14 +106,14 @@ class MyMethod(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         z_dim: int = 2,
         learning_rate: float = 1e-2,
         seed: int = 0,
     ):
         super().__init__(locals())
-        if variant not in ("corrected", "faithful"):
-            raise ParameterError(f"expected variant 'corrected' or 'faithful', got {variant!r}: choose one of the two")
+        if variant not in ("repaired", "faithful"):
+            raise ParameterError(f"expected variant 'repaired' or 'faithful', got {variant!r}: choose one of the two")
         self.variant, self.seed = variant, seed
 
     def fit(

@@ -12,7 +12,7 @@ CELL = """\
 epochs: int = 300  # in [1, inf): epochs at most (dca -e)
 learning_rate: float | None = None  # in (0, 0.1]: step size; None: 1e-3
 activation: str = "relu"  # one of relu, selu, elu, linear: hidden units
-variants: list[str] = ["faithful", "corrected"]  # subset of faithful, corrected: what to run
+variants: list[str] = ["faithful", "repaired"]  # subset of faithful, repaired: what to run
 dropout: float | list[float] = 0.0  # in [0, 1): rate, or one a layer
 dataset: str = "dca_student"  # any: preset, dataset name or path
 seeds: list[int] = [0, 1, 2]  # in [0, inf): one run each
@@ -46,7 +46,7 @@ def test_a_cell_is_read_in_order_with_type_default_rule_and_meaning(spec):
         ("dropout", 0, 0.0),
         ("dropout", "[0, 0.5]", [0.0, 0.5]),
         ("activation", "elu", "elu"),
-        ("variants", "[corrected]", ["corrected"]),
+        ("variants", "[repaired]", ["repaired"]),
         ("seeds", "[0,1]", [0, 1]),
         ("seeds", (4,), [4]),
         ("numbers", {"B": 3, 8: 0}, {"B": 3, "8": 0}),

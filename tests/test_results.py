@@ -150,7 +150,7 @@ def run(tmp_path):
         run.add("dca.fig2.g2.true", "silhouette", 0.6 + seed / 100, seed=seed)
         run.add("dca.fig2.g2.observed", "silhouette", 0.05, seed=seed)
         run.add("dca.fig2.g2.zinb", "silhouette", 0.36, seed=seed, variant="faithful")
-        run.add("dca.fig2.g2.zinb", "silhouette", 0.01, seed=seed, variant="corrected")
+        run.add("dca.fig2.g2.zinb", "silhouette", 0.01, seed=seed, variant="repaired")
     return run
 
 
@@ -166,9 +166,9 @@ def test_the_table_sets_the_run_beside_the_paper(run):
 def test_each_variant_gets_its_own_row_and_verdict(run):
     table = run.table("eraslan2019").set_index(["claim", "variant"])["verdict"]
     assert table["dca.fig2.g2.zinb", "faithful"] == REPRODUCED
-    assert table["dca.fig2.g2.zinb", "corrected"] == NOT_REPRODUCED
+    assert table["dca.fig2.g2.zinb", "repaired"] == NOT_REPRODUCED
     assert table["dca.fig2.g2.order", "faithful"] == REPRODUCED
-    assert table["dca.fig2.g2.order", "corrected"] == PARTLY
+    assert table["dca.fig2.g2.order", "repaired"] == PARTLY
 
 
 def test_values_on_other_data_stand_beside_the_claim_without_counting(run):

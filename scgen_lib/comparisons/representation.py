@@ -248,9 +248,9 @@ def dr_a_faithful(case: Case, seed: int, settings: Mapping) -> np.ndarray:
     return dr_a(case, seed, settings, "faithful")
 
 
-def dr_a_corrected(case: Case, seed: int, settings: Mapping) -> np.ndarray:
+def dr_a_repaired(case: Case, seed: int, settings: Mapping) -> np.ndarray:
     """DR-A as its paper describes it."""
-    return dr_a(case, seed, settings, "corrected")
+    return dr_a(case, seed, settings, "repaired")
 
 
 def dca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
@@ -317,7 +317,7 @@ COMPARISON = Comparison(
     methods={
         "labels": Method(labels, POSITIVE),
         "dr_a_faithful": Method(dr_a_faithful, METHOD),
-        "dr_a_corrected": Method(dr_a_corrected, METHOD),
+        "dr_a_repaired": Method(dr_a_repaired, METHOD),
         "dca": Method(dca, METHOD),
         "db_aae": Method(db_aae, METHOD),
         "cvae_blind": Method(cvae_blind, METHOD),

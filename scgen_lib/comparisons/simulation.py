@@ -40,7 +40,7 @@ DEFAULTS = {
     "permutations": 500,
     "cvae_epochs": 100,
     "cvae_z_source": "normal",
-    "gan_variant": "corrected",
+    "gan_variant": "repaired",
     "gan_steps": 1_000_000,
     "gan_batch_size": 128,
     "gan_layers": [256, 512, 1024],
@@ -330,9 +330,9 @@ def cvae_faithful(case: Case, seed: int, settings: Mapping) -> Made:
     return cvae(case, seed, settings, "faithful")
 
 
-def cvae_corrected(case: Case, seed: int, settings: Mapping) -> Made:
+def cvae_repaired(case: Case, seed: int, settings: Mapping) -> Made:
     """The convolutional conditional VAE with a likelihood of counts."""
-    return cvae(case, seed, settings, "corrected")
+    return cvae(case, seed, settings, "repaired")
 
 
 def gan(case: Case, seed: int, settings: Mapping, conditional: bool) -> Made:
@@ -349,7 +349,7 @@ def gan(case: Case, seed: int, settings: Mapping, conditional: bool) -> Made:
         lr_initial=first,
         lr_final=last,
         seed=seed,
-        **(ours if chosen["gan_variant"] == "corrected" else {}),
+        **(ours if chosen["gan_variant"] == "repaired" else {}),
     )
     steps, size = chosen["gan_steps"], min(chosen["gan_batch_size"], case.cells.n_obs)
     model.fit(case.cells, steps=steps, batch_size=size, steps_per_epoch=math.gcd(steps, 100))
@@ -382,7 +382,7 @@ COMPARISON = Comparison(
     methods={
         "real": Method(real, POSITIVE),
         "cvae_faithful": Method(cvae_faithful),
-        "cvae_corrected": Method(cvae_corrected),
+        "cvae_repaired": Method(cvae_repaired),
         "scgan": Method(scgan),
         "cscgan": Method(cscgan),
         "nb_per_type": Method(nb_per_type, BASELINE),

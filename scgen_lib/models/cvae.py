@@ -49,7 +49,7 @@ VARIANTS: dict[str, dict] = {
         "z_loc": 1.0,
         "z_scale": 2.0,
     },
-    "corrected": {
+    "repaired": {
         "decoder_likelihood": "nb",
         "input_transform": "log1p_max",
         "optimizer": "adam",
@@ -298,13 +298,13 @@ class CVAENet(NotedNet):
 class CVAE(FittedModel):
     """Convolutional conditional VAE (umiche, DeepConvCVAE): labelled AnnData in, simulated cells of chosen types out.
 
-    The variant ``faithful`` computes what the released code does, ``corrected`` gives the same network a likelihood of
+    The variant ``faithful`` computes what the released code does, ``repaired`` gives the same network a likelihood of
     counts; see the list of deviations. Arguments that are None take the value of the variant, listed in `VARIANTS`.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     image_size
         Side S of the image in pixels, a multiple of 4 with S² ≥ G; None: the smallest.
     filters, kernel_size, strides
@@ -352,7 +352,7 @@ class CVAE(FittedModel):
     -----
     Deviations of ``faithful`` from the released code: pixels without a gene are not exported, and gene names and names
     of types are; counts are scaled by M and not by the constant 260 (``count_scale=260`` gives it); new cells are
-    decoded many at a time; seeds are set. ``corrected`` deviates further: a negative binomial likelihood of counts with
+    decoded many at a time; seeds are set. ``repaired`` deviates further: a negative binomial likelihood of counts with
     a dispersion per gene, on gene pixels only; input on a logarithmic scale, its maximum from training cells; ln σ²
     bounded to ±10; Adam; β rises during the first epochs; validation on training cells set aside; z from the prior, and
     counts drawn with library sizes of training cells of the type.
@@ -367,7 +367,7 @@ class CVAE(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         image_size: int | None = None,
         filters: int = 16,
         kernel_size: int = 3,
@@ -484,7 +484,7 @@ class CVAE(FittedModel):
             transform=self.settings["input_transform"],
             maximum=float(counts[maximum_of].max()),
             pad_loss=self.settings["pad_loss"],
-            clip_log_var=self.variant == "corrected",
+            clip_log_var=self.variant == "repaired",
             order=gene_order(counts[rows], self.config["gene_order"]),
             note={"var_names": list(adata.var_names), "labels": labels, "label_key": label_key},
         )

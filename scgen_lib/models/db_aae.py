@@ -265,13 +265,13 @@ def _exactly(steps: int, order: training.Order) -> training.Order:
 class DBAAE(FittedModel):
     """Adversarial autoencoder with dynamic batching (Ko and Sartorelli 2024): AnnData in, denoised logarithms out.
 
-    The variant ``corrected`` computes what the description says, ``faithful`` what the released script does; see the
+    The variant ``repaired`` computes what the description says, ``faithful`` what the released script does; see the
     list of deviations.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     min_cells, target_sum, n_hvg
         See `LogNormaliser`; the published configuration has 5,000 highly variable genes.
     n2, n3, latent_dim, disc_hidden
@@ -305,7 +305,7 @@ class DBAAE(FittedModel):
 
     Notes
     -----
-    Deviations of ``corrected`` from the released code: D ends in a logit and not in a ReLU, outside (0, 1) of which no
+    Deviations of ``repaired`` from the released code: D ends in a logit and not in a ReLU, outside (0, 1) of which no
     gradient passes; one latent head instead of the sum of two redundant ones; the biases of the output start at the
     means of the genes, without which the ReLU leaves many genes at zero for good; cells are shuffled in every epoch
     and the last, smaller mini-batch counts, where the released code walks through whole batches in file order and
@@ -327,7 +327,7 @@ class DBAAE(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         min_cells: int = 3,
         target_sum: float = 1e4,
         n_hvg: int | None = None,
@@ -346,7 +346,7 @@ class DBAAE(FittedModel):
     ):
         super().__init__(locals())
         legal = {
-            "variant": ("corrected", "faithful"),
+            "variant": ("repaired", "faithful"),
             "latent_mode": (None, "sum", "deterministic", "reparam"),
             "disc_output": (None, "relu", "logit"),
             "decoder_output": ("relu", "softplus"),
@@ -364,14 +364,14 @@ class DBAAE(FittedModel):
         self.variant, self.seed = variant, seed
 
     @property
-    def corrected(self) -> bool:
-        """Whether the variant is ``corrected``."""
-        return self.variant == "corrected"
+    def repaired(self) -> bool:
+        """Whether the variant is ``repaired``."""
+        return self.variant == "repaired"
 
     @property
     def order(self) -> training.Order:
         """How an epoch walks through the cells."""
-        return training.shuffled if self.corrected else whole_batches_in_file_order
+        return training.shuffled if self.repaired else whole_batches_in_file_order
 
     def fit(
         self,
@@ -391,7 +391,7 @@ class DBAAE(FittedModel):
         adata
             Cells × genes with counts in ``layers["counts"]`` (else ``X``).
         epochs
-            None: 20, in the variant corrected 200 where there are fewer than 1,000 cells.
+            None: 20, in the variant repaired 200 where there are fewer than 1,000 cells.
         batch_size
             Cells per update; `tune` finds one.
         validation_split
@@ -420,8 +420,8 @@ class DBAAE(FittedModel):
             `checkpoint` is damaged or of another training.
         """
         x, note = self._prepared(adata)
-        rows, held_out = training.split(x.shape[0], validation_split, shuffle=self.corrected, seed=self.seed)
-        few = self.corrected and x.shape[0] < 1000
+        rows, held_out = training.split(x.shape[0], validation_split, shuffle=self.repaired, seed=self.seed)
+        few = self.repaired and x.shape[0] < 1000
         self.net = self._network(DBAAENet, x[rows], note, self.seed)
         self.history = self._train(
             self.net,
@@ -455,7 +455,7 @@ class DBAAE(FittedModel):
     ) -> tuning.Search:
         """Try every batch size of a range ("dynamic batching"); the model itself stays as it is.
 
-        The variant ``corrected`` trains the model and scores it. The variant ``faithful`` returns what the released
+        The variant ``repaired`` trains the model and scores it. The variant ``faithful`` returns what the released
         search does: the accuracy of a fresh D against the codes of a random E that no one trains (see
         `RandomEncoderTrial`); for ``val_mse``, which that has not, it trains the faithful model.
 
@@ -465,7 +465,7 @@ class DBAAE(FittedModel):
             As in `fit`.
         objective
             ``val_mse``: mean squared error of held-out cells (the least wins; None means this in the variant
-            corrected); ``d_accuracy``: accuracy of D in percent on the last mini-batch (the highest wins; None means
+            repaired); ``d_accuracy``: accuracy of D in percent on the last mini-batch (the highest wins; None means
             this in the variant faithful); ``d_equilibrium``: distance of its mean over the last epoch from 50 percent.
         batch_min, batch_max, batch_step
             The batch sizes, both ends included.
@@ -496,22 +496,22 @@ class DBAAE(FittedModel):
         ParameterError
             Unknown objective or budget, an impossible range, or no trial that succeeded.
         """
-        objective = objective or ("val_mse" if self.corrected else "d_accuracy")
+        objective = objective or ("val_mse" if self.repaired else "d_accuracy")
         for name, value, legal in (("objective", objective, OBJECTIVES), ("budget", budget, ("epochs", "steps"))):
             if value not in legal:
                 raise ParameterError(f"expected {name} to be one of {', '.join(legal)}, got {value!r}: choose one")
         if not 0 < val_fraction <= 0.5:
             raise ParameterError(f"expected val_fraction in (0, 0.5], got {val_fraction}: 0.1 holds out a tenth")
-        rate = learning_rate or (self.config["learning_rate"] if self.corrected else 2e-5)
-        released = not self.corrected and objective != "val_mse"
+        rate = learning_rate or (self.config["learning_rate"] if self.repaired else 2e-5)
+        released = not self.repaired and objective != "val_mse"
         x, note = self._prepared(adata)
 
         def score(batch_size: int, seed: int) -> dict[str, float]:
             rows, held_out = training.split(
-                x.shape[0], 0.0 if released else val_fraction, shuffle=self.corrected, seed=seed
+                x.shape[0], 0.0 if released else val_fraction, shuffle=self.repaired, seed=seed
             )
             net = self._network(RandomEncoderTrial if released else DBAAENet, x[rows], note, seed)
-            in_32s = -(-len(rows) // 32) if self.corrected else max(1, len(rows) // 32)
+            in_32s = -(-len(rows) // 32) if self.repaired else max(1, len(rows) // 32)
             steps = in_32s if budget == "steps" else None
             history = self._train(
                 net, x, rows, seed=seed, epochs=epochs, batch_size=batch_size, steps=steps, learning_rate=rate
@@ -551,13 +551,13 @@ class DBAAE(FittedModel):
 
     def _network(self, kind: type[DBAAENet], x: Matrix, note: dict, seed: int) -> DBAAENet:
         heads = {"latent_mode": "deterministic", "disc_output": "logit"}
-        if not self.corrected:
+        if not self.repaired:
             heads = {"latent_mode": "sum", "disc_output": "relu"}
         return kind(
             x.shape[1],
             **{name: self.config[name] for name in _NET},
             **{name: self.config[name] or value for name, value in heads.items()},
-            mean_bias=np.asarray(x.mean(axis=0)).ravel() if self.corrected else None,
+            mean_bias=np.asarray(x.mean(axis=0)).ravel() if self.repaired else None,
             note=note,
             seed=seed,
         )
@@ -583,7 +583,7 @@ class DBAAE(FittedModel):
             {"x": x},
             rows=rows,
             epochs=epochs,
-            batch_size=min(batch_size, len(rows)) if self.corrected else batch_size,
+            batch_size=min(batch_size, len(rows)) if self.repaired else batch_size,
             order=self.order if steps is None else _exactly(steps, self.order),
             callbacks=[_EpochLogs(), *callbacks],
             **options,

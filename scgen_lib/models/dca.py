@@ -232,13 +232,13 @@ def _zinb_arguments(out: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 class DCA(FittedModel):
     """Deep count autoencoder (Eraslan et al. 2019): AnnData in, denoised expression out.
 
-    The variant ``corrected`` computes what the paper describes, ``faithful`` what the released code does; see the list
+    The variant ``repaired`` computes what the paper describes, ``faithful`` what the released code does; see the list
     of deviations.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     ae_type
         Distribution and tying of its parameters, a key of `AE_TYPES`.
     hidden
@@ -267,7 +267,7 @@ class DCA(FittedModel):
 
     Notes
     -----
-    Deviations of ``corrected`` from the released code: the loss is computed in log space without ε; the bias of the
+    Deviations of ``repaired`` from the released code: the loss is computed in log space without ε; the bias of the
     mean head starts at ln of the normalised gene means; validation cells are drawn at random (seeded) and not the last
     ones of the file; the best weights are put back after training and not the last ones kept. ``faithful`` deviates in
     nothing that is known, other than the random numbers.
@@ -282,7 +282,7 @@ class DCA(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         ae_type: str = "zinb-conddisp",
         hidden: Sequence[int] = (64, 32, 64),
         batchnorm: bool = True,
@@ -304,8 +304,8 @@ class DCA(FittedModel):
         seed: int = 0,
     ):
         super().__init__(locals())
-        if variant not in ("corrected", "faithful"):
-            raise ParameterError(f"expected variant 'corrected' or 'faithful', got {variant!r}: choose one of the two")
+        if variant not in ("repaired", "faithful"):
+            raise ParameterError(f"expected variant 'repaired' or 'faithful', got {variant!r}: choose one of the two")
         if ae_type not in AE_TYPES:
             raise ParameterError(f"expected ae_type to be one of {', '.join(AE_TYPES)}, got {ae_type!r}: choose one")
         if len(hidden) % 2 == 0 or min(hidden, default=0) < 1:
@@ -363,12 +363,12 @@ class DCA(FittedModel):
             `checkpoint` is damaged or of another training.
         """
         counts = checks.get_counts(adata)
-        corrected = self.variant == "corrected"
-        rows, validation = training.split(counts.shape[0], validation_split, shuffle=corrected, seed=self.seed)
+        repaired = self.variant == "repaired"
+        rows, validation = training.split(counts.shape[0], validation_split, shuffle=repaired, seed=self.seed)
         standardiser = Standardiser(*(self.config[k] for k in ("size_factor", "zscore", "log1p"))).fit(counts)
         arrays = self._arrays(counts, standardiser)
         mean_bias = None
-        if corrected and self.config["ae_type"] != "normal":
+        if repaired and self.config["ae_type"] != "normal":
             bias = np.log(np.asarray(counts.mean(axis=0), "float64").ravel() / arrays["size_factor"].mean())
             mean_bias = -bias if AE_TYPES[self.config["ae_type"]].tied else bias
         names = [
@@ -389,7 +389,7 @@ class DCA(FittedModel):
         self.net = DCANet(
             counts.shape[1],
             **{name: self.config[name] for name in names},
-            released=not corrected,
+            released=not repaired,
             standardiser=standardiser.get_config(),
             mean_bias=mean_bias,
             note={"var_names": list(adata.var_names)},
@@ -402,7 +402,7 @@ class DCA(FittedModel):
             )
         if len(validation) and early_stop:
             watchers.append(
-                keras.callbacks.EarlyStopping("val_loss", patience=early_stop, restore_best_weights=corrected)
+                keras.callbacks.EarlyStopping("val_loss", patience=early_stop, restore_best_weights=repaired)
             )
         self.history = training.fit(
             self.net,

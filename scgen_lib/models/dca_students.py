@@ -146,7 +146,7 @@ class StudentNet(NotedNet):
 
 
 class Student(FittedModel):
-    """One of the four student models, as its code computes it (faithful); corrected, it is `DCA` with or without BN.
+    """One of the four student models, as its code computes it (faithful); repaired, it is `DCA` with or without BN.
 
     Parameters
     ----------

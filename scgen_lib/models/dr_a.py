@@ -43,7 +43,7 @@ VARIANTS = {
         "latent": "sample",
         "library_bottleneck": True,
     },
-    "corrected": {
+    "repaired": {
         "adversarial": "bce",
         "likelihood_input": "counts",
         "latent": "mean",
@@ -57,7 +57,7 @@ VARIANTS = {
 
 # Type and legal values of the constructor's arguments.
 LEGAL: dict[str, tuple[object, str]] = {
-    "variant": (str, "one of corrected, faithful"),
+    "variant": (str, "one of repaired, faithful"),
     "z_dim": (int, "in [1, inf)"),
     "generator": (list[int], "in [1, inf)"),
     "discriminator": (list[int], "in [1, inf)"),
@@ -479,13 +479,13 @@ def _share_outside(values: tf.Tensor, low: float, high: float) -> tf.Tensor:
 class DRA(FittedModel):
     """DR-A (Lin et al. 2020): AnnData in, a low-dimensional code of every cell out.
 
-    The variant ``corrected`` plays the game of dual matching that the paper describes, ``faithful`` computes what the
+    The variant ``repaired`` plays the game of dual matching that the paper describes, ``faithful`` computes what the
     released code does; see the list of deviations. None stands for what belongs to the variant, `settings` names it.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     z_dim
         Dimensions K of the code.
     generator, discriminator
@@ -495,7 +495,7 @@ class DRA(FittedModel):
     keep, leak
         Share of units that dropout keeps, in (0, 1]; slope of the leaky ReLU below 0, in [0, 1).
     actv
-        Output of D2's fake: ``sig``, ``lin`` (expression is then not divided by its maximum) or, corrected only,
+        Output of D2's fake: ``sig``, ``lin`` (expression is then not divided by its maximum) or, repaired only,
         ``tanh``; in ``faithful`` it is a sigmoid whatever this says.
     trans
         ``sparse`` or ``dense``, see `UnitScaler`.
@@ -504,16 +504,16 @@ class DRA(FittedModel):
     learning_rate, beta1
         Of the autoencoder's Adam.
     adv_learning_rate, adv_beta1
-        Of the three other Adams. None: as the autoencoder's (faithful), 1e-4 and 0.5 (corrected).
+        Of the three other Adams. None: as the autoencoder's (faithful), 1e-4 and 0.5 (repaired).
     clipnorm
-        Largest global norm of a gradient. None: any (faithful), 5 (corrected).
+        Largest global norm of a gradient. None: any (faithful), 5 (repaired).
     lam
         Weight of the adversary, ≥ 0: a factor of the encoder's steps in the game.
     g_iter
         Updates of the encoder for each of D1.
     adversarial
         Losses of the game: ``bhattacharyya`` (faithful) and the bounded ``bhattacharyya_abs``, in which D1 cooperates
-        and D2 moves nothing but itself; ``bce`` (corrected), against D1 and D2; ``none``.
+        and D2 moves nothing but itself; ``bce`` (repaired), against D1 and D2; ``none``.
     likelihood_input
         What the likelihood and the prior of the library size are about: ``transformed`` (faithful) or ``counts``.
     latent
@@ -549,7 +549,7 @@ class DRA(FittedModel):
     is without effect, that D1 lowers the distance that it should raise, that batch normalisation stays in inference
     mode, and that `lam` and `g_iter` do nothing.
 
-    ``corrected`` also deviates in this: binary cross-entropies with a discriminator that opposes; encoder, decoder and
+    ``repaired`` also deviates in this: binary cross-entropies with a discriminator that opposes; encoder, decoder and
     x̃ are updated against D2 as well, in the encoder's turns; `lam` weighs those steps and not the loss, where Adam
     would cancel it; likelihood and library prior of counts; library size without the bottleneck; batch normalisation
     with statistics of the data; x scaled by training cells alone and clipped to [0, 1]; adversarial Adams of their own
@@ -567,7 +567,7 @@ class DRA(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         z_dim: int = 10,
         generator: Sequence[int] = (512,),
         discriminator: Sequence[int] = (512,),
@@ -602,13 +602,13 @@ class DRA(FittedModel):
                 raise ParameterError(f"expected one width or more for {name}, got none: give [512], say")
         if not self.config["guards"] and variant != "faithful":
             raise ParameterError(
-                "expected guards with variant 'corrected', got False, which means the formulas of the released code: "
+                "expected guards with variant 'repaired', got False, which means the formulas of the released code: "
                 "choose variant 'faithful'"
             )
         if variant == "faithful" and actv == "tanh":
             raise ParameterError(
                 "expected actv 'sig' or 'lin' with variant 'faithful', got 'tanh', with which the released code cannot "
-                "load its data: choose variant 'corrected'"
+                "load its data: choose variant 'repaired'"
             )
         if variant == "faithful" and (lam != 1 or g_iter != 2):
             warnings.warn(

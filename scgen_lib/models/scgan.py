@@ -41,7 +41,7 @@ VARIANTS = {
         "slope_epsilon": 0.0,
         "moving_statistics": "two updates per critic update, none per generator update",
     },
-    "corrected": {
+    "repaired": {
         "extra_critic_updates": 0,
         "first_step_critic_updates": None,
         "generator_noise": "fresh",
@@ -52,7 +52,7 @@ VARIANTS = {
 
 # Type and legal values of the constructor's arguments.
 LEGAL: dict[str, tuple[object, str]] = {
-    "variant": (str, "one of corrected, faithful"),
+    "variant": (str, "one of repaired, faithful"),
     "conditional": (bool, "any"),
     "gen_layers": (list[int], "in [1, inf)"),
     "critic_layers": (list[int], "in [1, inf)"),
@@ -135,7 +135,7 @@ class ScGANNet(NotedNet):
         self.n_genes, self.n_classes, self.latent_dim = n_genes, len(prior), latent_dim
         self.library_size, self.lsn, self.conditional = library_size, lsn, conditional
         self.gp_weight, self.input_scale, self.released = gp_weight, critic_input_scale, released
-        variant = VARIANTS["faithful" if released else "corrected"]
+        variant = VARIANTS["faithful" if released else "repaired"]
         self.critic_updates = critic_iters + variant["extra_critic_updates"]
         self.slope_epsilon = variant["slope_epsilon"]
         share = np.cumsum(np.asarray(prior, "float64"))
@@ -349,13 +349,13 @@ def _share_empty(x: tf.Tensor) -> tf.Tensor:
 class ScGAN(FittedModel):
     """scGAN and cscGAN (Marouf et al. 2020): AnnData in, new cells out, of a class on demand.
 
-    The variant ``faithful`` computes what the released code does, ``corrected`` what was meant; see the list of
+    The variant ``faithful`` computes what the released code does, ``repaired`` what was meant; see the list of
     deviations.
 
     Parameters
     ----------
     variant
-        ``corrected`` or ``faithful``.
+        ``repaired`` or ``faithful``.
     conditional
         True for cscGAN, which knows the classes of the cells; False for scGAN.
     gen_layers, critic_layers
@@ -366,7 +366,7 @@ class ScGAN(FittedModel):
         Normalisation in the generator, ``batchnorm``, ``layernorm`` or ``none``; the class of a cell enters the
         generator with it, so ``none`` is for scGAN, and in ``faithful`` for a cscGAN whose generator knows no class.
     critic_cond
-        How the critic knows the class: ``per_class``, weights and bias of its own for every class, or, corrected only,
+        How the critic knows the class: ``per_class``, weights and bias of its own for every class, or, repaired only,
         ``projection``, a vector for every class that is added to common weights.
     library_size
         Total L that real cells are scaled to.
@@ -377,10 +377,10 @@ class ScGAN(FittedModel):
     critic_input_scale
         Factor of what the critic sees, c. The penalty asks for slopes of 1 whatever the units of expression are, and
         with L in the ten thousands it holds a critic back for long; c = 0.01 is for short trainings, and for
-        ``corrected`` alone.
+        ``repaired`` alone.
     bn_momentum
         What the moving statistics of ``batchnorm`` keep in an update: they generate the cells after training, and hold
-        0.999^s of their start after s updates. Another value than 0.999 only in ``corrected``.
+        0.999^s of their start after s updates. Another value than 0.999 only in ``repaired``.
     critic_iters
         Updates of the critic for each of the generator.
     optimizer
@@ -410,7 +410,7 @@ class ScGAN(FittedModel):
     every critic update. It does not have these: prior shares that are sorted by size instead of following their
     classes, cells without names of genes and classes, scGAN's broken generation, unseeded training, checkpoints that do
     not continue exactly; and it updates the generator after the critic, which the release leaves to chance.
-    ``corrected`` has none of them. In both, the initial weights of rectified layers have a standard deviation that is
+    ``repaired`` has none of them. In both, the initial weights of rectified layers have a standard deviation that is
     0.3 % smaller.
 
     The library size of generated cells is constant by construction. `simulate` turns them into counts on request, by
@@ -426,7 +426,7 @@ class ScGAN(FittedModel):
     def __init__(
         self,
         *,
-        variant: Literal["corrected", "faithful"] = "corrected",
+        variant: Literal["repaired", "faithful"] = "repaired",
         conditional: bool = True,
         gen_layers: Sequence[int] = (256, 512, 1024),
         critic_layers: Sequence[int] = (1024, 512, 256),
@@ -462,7 +462,7 @@ class ScGAN(FittedModel):
             if faithful and self.config[name] != released:
                 raise ParameterError(
                     f"expected {name} {released} with variant 'faithful', got {self.config[name]}: the released code "
-                    "knows no other, choose variant 'corrected'"
+                    "knows no other, choose variant 'repaired'"
                 )
         if gen_norm == "none" and conditional and not faithful:
             raise ParameterError(

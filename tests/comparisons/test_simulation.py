@@ -17,7 +17,7 @@ TINY = {
     "cvae_epochs": 1, "gan_steps": 1, "gan_batch_size": 16, "gan_layers": [8, 16],
 }  # fmt: skip
 CHEAP = ["real", "nb_per_type", "poisson_per_type", "splatter", "bootstrap", "permuted", "poisson"]
-TRAINED = ["cvae_faithful", "cvae_corrected", "scgan", "cscgan"]
+TRAINED = ["cvae_faithful", "cvae_repaired", "scgan", "cscgan"]
 # what only cells of named types can have
 OF_TYPES = {*GROUPS["types"], "corr_within_pearson", "corr_within_rms"}
 
@@ -117,7 +117,7 @@ def test_cells_without_types_are_spared_what_needs_types(values):
 def test_cells_of_a_fixed_depth_are_scored_as_they_come_and_as_counts(values):
     assert np.isnan(values.loc["library_ks", "cscgan"])
     assert values.loc["mmd2", "cscgan"] != values.loc["mmd2_counts", "cscgan"]
-    counted = [*CHEAP, "cvae_corrected"]
+    counted = [*CHEAP, "cvae_repaired"]
     for metric in ("rf_auc", "mmd2"):
         assert (values.loc[metric, counted] == values.loc[f"{metric}_counts", counted]).all()
 
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_scores(files, values):
 
 
 def test_without_types_the_unconditional_methods_run_and_cscgan_says_why_not(files):
-    got = table(files["plain"], ["real", "nb_per_type", "splatter", "cvae_corrected", "cscgan"])
+    got = table(files["plain"], ["real", "nb_per_type", "splatter", "cvae_repaired", "cscgan"])
     gaps = comparisons.gaps(got)
     assert gaps["method"].tolist() == ["cscgan"]
     assert "needs types" in gaps["reason"].iloc[0]
@@ -140,9 +140,9 @@ def test_a_training_that_fails_leaves_a_gap_and_the_others_stay(files, monkeypat
         raise MemoryError("no room for an image")
 
     monkeypatch.setattr(CVAE, "fit", fail)
-    got = table(files["typed"], ["cvae_corrected", "poisson"])
+    got = table(files["typed"], ["cvae_repaired", "poisson"])
     assert comparisons.gaps(got)["reason"].tolist() == ["MemoryError: no room for an image"]
-    lost = got[got["method"] == "cvae_corrected"]
+    lost = got[got["method"] == "cvae_repaired"]
     assert set(lost["metric"]) == set(METRICS)
     assert got.loc[got["method"] == "poisson", "value"].notna().all()
 

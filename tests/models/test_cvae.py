@@ -18,7 +18,7 @@ from scgen_lib.models.cvae import CVAE, CVAENet, data_in, image_size, split, wri
 from scgen_lib.models.cvae_cells import gene_order
 
 # Small batches: the genes' means are learnt within a few epochs. Pixels out of order: names must follow.
-CORRECTED = {"epochs": 12, "batch_size": 8, "kl_warmup": 4, "gene_order": "correlation"}
+REPAIRED = {"epochs": 12, "batch_size": 8, "kl_warmup": 4, "gene_order": "correlation"}
 LABELS_68K = {
     "CD8+/CD45RA+ Naive Cytotoxic": (13_185, 8_790),
     "CD4+/CD25 T Reg": (8_467, 5_645),
@@ -56,8 +56,8 @@ def faithful(adata, train):
 
 
 @pytest.fixture(scope="module")
-def corrected(adata, train):
-    return fit(adata, train, **CORRECTED)
+def repaired(adata, train):
+    return fit(adata, train, **REPAIRED)
 
 
 def dense(x):
@@ -291,18 +291,18 @@ def test_data_in_orders_types_by_first_appearance_and_drops_silent_genes(adata):
 # Training ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_maximum_of_the_corrected_variant_is_blind_to_test_cells(adata, train, faithful, corrected):
+def test_the_maximum_of_the_repaired_variant_is_blind_to_test_cells(adata, train, faithful, repaired):
     counts = dense(adata.layers["counts"])
     assert faithful.maximum == counts.max()
-    assert corrected.maximum <= counts[train].max()
-    assert corrected.maximum < faithful.maximum
+    assert repaired.maximum <= counts[train].max()
+    assert repaired.maximum < faithful.maximum
 
 
-def test_training_lowers_the_loss_and_warms_the_kl_weight_up(faithful, corrected):
-    for model in (faithful, corrected):
+def test_training_lowers_the_loss_and_warms_the_kl_weight_up(faithful, repaired):
+    for model in (faithful, repaired):
         assert model.history["loss"][-1] < model.history["loss"][0]
         assert set(model.history) == {"loss", "reconstruction", "kl", "beta", "val_loss"}
-    np.testing.assert_allclose(corrected.history["beta"], [0.25, 0.5, 0.75, *[1] * 9])
+    np.testing.assert_allclose(repaired.history["beta"], [0.25, 0.5, 0.75, *[1] * 9])
     np.testing.assert_array_equal(faithful.history["beta"], 1)
     total = np.asarray(faithful.history["reconstruction"]) + faithful.history["kl"]
     np.testing.assert_allclose(faithful.history["loss"], total, rtol=1e-5)
@@ -313,7 +313,7 @@ def test_evaluation_of_the_validation_cells_is_near_their_last_loss(adata, train
     assert faithful.evaluate(adata[~train].copy())["loss"] == pytest.approx(faithful.history["val_loss"][-1], rel=0.05)
 
 
-def test_interrupted_training_ends_like_an_uninterrupted_one(adata, train, corrected, tmp_path):
+def test_interrupted_training_ends_like_an_uninterrupted_one(adata, train, repaired, tmp_path):
     path, seen = tmp_path / "state", []
     model = CVAE(kl_warmup=4, gene_order="correlation")
 
@@ -325,15 +325,15 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(adata, train, corre
     watch = keras.callbacks.LambdaCallback(on_epoch_end=look)
     model.fit(adata, label_key="group", train=train, epochs=3, batch_size=8, checkpoint=path, callbacks=[watch])
     assert len(seen) == 3
-    resumed = fit(adata, train, **CORRECTED, checkpoint=path)
-    assert resumed.history == corrected.history
-    assert (resumed.simulate(5).X != corrected.simulate(5).X).nnz == 0
+    resumed = fit(adata, train, **REPAIRED, checkpoint=path)
+    assert resumed.history == repaired.history
+    assert (resumed.simulate(5).X != repaired.simulate(5).X).nnz == 0
 
 
 # Simulation ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["faithful", "corrected"])
+@pytest.mark.parametrize("which", ["faithful", "repaired"])
 def test_simulation_gives_the_cells_that_were_asked_for(which, adata, request):
     model = request.getfixturevalue(which)
     cells = model.simulate({"Group3": 4, "Group1": 0, "Group2": 3})
@@ -346,7 +346,7 @@ def test_simulation_gives_the_cells_that_were_asked_for(which, adata, request):
     assert model.simulate(2).obs["group"].value_counts().to_dict() == dict.fromkeys(model.labels, 2)
 
 
-@pytest.mark.parametrize("which", ["faithful", "corrected"])
+@pytest.mark.parametrize("which", ["faithful", "repaired"])
 def test_same_seed_same_cells_whatever_the_other_types(which, request, tmp_path):
     model = request.getfixturevalue(which)
     one = model.simulate({"Group1": 5, "Group2": 6})
@@ -359,7 +359,7 @@ def test_same_seed_same_cells_whatever_the_other_types(which, request, tmp_path)
     assert (model.simulate({"Group2": 6}, seed=1).X != alone.X).nnz > 0
 
 
-@pytest.mark.parametrize("which", ["faithful", "corrected"])
+@pytest.mark.parametrize("which", ["faithful", "repaired"])
 def test_a_loaded_model_simulates_the_same_without_training_data(which, adata, request, tmp_path):
     model = request.getfixturevalue(which)
     model.save(tmp_path / "cvae.keras")
@@ -403,8 +403,8 @@ def test_without_spread_of_z_all_means_of_a_type_are_one(faithful):
 
 
 @pytest.mark.parametrize("emission", ["sample", "round"])
-def test_corrected_libraries_are_those_of_training_cells_of_the_type(emission, adata, train, corrected):
-    cells = corrected.simulate(300, emission=emission)
+def test_repaired_libraries_are_those_of_training_cells_of_the_type(emission, adata, train, repaired):
+    cells = repaired.simulate(300, emission=emission)
     real = pd.Series(np.asarray(adata.layers["counts"].sum(1)).ravel(), index=adata.obs["group"])[train]
     for name, group in cells.obs.groupby("group", observed=True):
         assert set(group["library"]) <= set(real[name])
@@ -429,13 +429,13 @@ def test_counts_are_drawn_from_the_likelihood(likelihood):
         assert (x.sum(1) == 10).all()
 
 
-def test_gene_order_leaves_names_and_numbers_at_their_genes(adata, corrected):
-    assert sorted(corrected.net.order) == list(range(adata.n_vars))
-    assert list(corrected.net.order) != list(range(adata.n_vars))
+def test_gene_order_leaves_names_and_numbers_at_their_genes(adata, repaired):
+    assert sorted(repaired.net.order) == list(range(adata.n_vars))
+    assert list(repaired.net.order) != list(range(adata.n_vars))
     real = np.log1p(dense(adata.layers["counts"]).mean(0))
-    cells = corrected.simulate(100, z_source="posterior")
+    cells = repaired.simulate(100, z_source="posterior")
     assert list(cells.var_names) == list(adata.var_names)
-    for means in (dense(cells.X).mean(0), corrected.reconstruct(adata).mean(0)):
+    for means in (dense(cells.X).mean(0), repaired.reconstruct(adata).mean(0)):
         assert np.corrcoef(np.log1p(means), real)[0, 1] > 0.9
 
 
@@ -456,7 +456,7 @@ def test_genes_are_ordered_by_mean_or_by_company(sparse):
 # Looking at a model --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["faithful", "corrected"])
+@pytest.mark.parametrize("which", ["faithful", "repaired"])
 def test_images_show_what_the_network_sees(which, adata, request):
     model = request.getfixturevalue(which)
     few = adata[:3].copy()
@@ -472,24 +472,24 @@ def test_images_show_what_the_network_sees(which, adata, request):
     assert 0 <= images["reconstruction"].min() <= images["reconstruction"].max() <= 1
 
 
-def test_reconstruction_of_counts_keeps_the_library(adata, corrected):
+def test_reconstruction_of_counts_keeps_the_library(adata, repaired):
     total = np.asarray(adata.layers["counts"].sum(1)).ravel()
-    np.testing.assert_allclose(corrected.reconstruct(adata).sum(1), total, rtol=1e-4)
+    np.testing.assert_allclose(repaired.reconstruct(adata).sum(1), total, rtol=1e-4)
 
 
-def test_annotate_writes_the_slots_of_the_project(adata, corrected, tmp_path):
-    annotated = corrected.annotate(adata.copy())
+def test_annotate_writes_the_slots_of_the_project(adata, repaired, tmp_path):
+    annotated = repaired.annotate(adata.copy())
     assert annotated.obsm["X_cvae"].shape == (adata.n_obs, 2)
     assert annotated.layers["cvae"].shape == adata.shape
     annotated.write_h5ad(tmp_path / "out.h5ad")
-    corrected.simulate(3).write_h5ad(tmp_path / "simulated.h5ad")
+    repaired.simulate(3).write_h5ad(tmp_path / "simulated.h5ad")
 
 
-def test_the_table_holds_genes_and_codes(corrected, tmp_path):
-    cells = corrected.simulate({"Group3": 2, "Group1": 3})
+def test_the_table_holds_genes_and_codes(repaired, tmp_path):
+    cells = repaired.simulate({"Group3": 2, "Group1": 3})
     path = tmp_path / "cells.h5"
     write_table(cells, path, label_key="group")
-    codes = [corrected.labels.index(name) for name in cells.obs["group"]]
+    codes = [repaired.labels.index(name) for name in cells.obs["group"]]
     with h5py.File(path) as file:
         columns = [name.decode() for name in file["df/axis0"][:]]
         assert columns == [*cells.var_names, "Y"]
@@ -497,9 +497,9 @@ def test_the_table_holds_genes_and_codes(corrected, tmp_path):
         assert list(file["df/block0_values"][:, -1]) == codes
 
 
-def test_pandas_reads_the_table(corrected, tmp_path):
+def test_pandas_reads_the_table(repaired, tmp_path):
     pytest.importorskip("tables", reason="pandas reads HDF5 tables with PyTables only")
-    cells = corrected.simulate(2)
+    cells = repaired.simulate(2)
     write_table(cells, tmp_path / "cells.h5", label_key="group")
     table = pd.read_hdf(tmp_path / "cells.h5", "df")
     np.testing.assert_array_equal(table[list(cells.var_names)], dense(cells.X))
@@ -531,7 +531,7 @@ def test_impossible_orders_of_cells_are_refused(faithful, cells, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"variant": "both"}, "corrected"),
+        ({"variant": "both"}, "repaired"),
         ({"decoder_likelihood": "zinb"}, "multinomial"),
         ({"filters": 3}, "even number"),
         ({"kernel_size": 2}, "odd number"),

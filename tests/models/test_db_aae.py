@@ -16,11 +16,11 @@ from scgen_lib.models.db_aae import DBAAE, DBAAENet, RandomEncoderTrial, whole_b
 SMALL = {"n2": 16, "n3": 12, "latent_dim": 6, "disc_hidden": 8}
 HEADS = {
     "faithful": {"latent_mode": "sum", "disc_output": "relu"},
-    "corrected": {"latent_mode": "deterministic", "disc_output": "logit"},
+    "repaired": {"latent_mode": "deterministic", "disc_output": "logit"},
 }
 
-FIT = {"faithful": {"validation_split": 0.1}, "corrected": {}}
-GENES = {"faithful": {"n_hvg": 15}, "corrected": {}}
+FIT = {"faithful": {"validation_split": 0.1}, "repaired": {}}
+GENES = {"faithful": {"n_hvg": 15}, "repaired": {}}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def fitted(adata):
     return {v: DBAAE(variant=v, **SMALL, **GENES[v]).fit(adata, epochs=4, **FIT[v]) for v in HEADS}
 
 
-def net(variant="corrected", genes=20, *, kind=DBAAENet, learning_rate=1e-3, **options):
+def net(variant="repaired", genes=20, *, kind=DBAAENet, learning_rate=1e-3, **options):
     made = kind(genes, **{**SMALL, **HEADS[variant], **options})
     made.compile(optimizer=optimizers.RMSprop(learning_rate))
     return made
@@ -108,7 +108,7 @@ def test_whole_update_is_real_step_then_fake_step_then_autoencoder_step(variant)
 
 
 def test_undecided_discriminator_costs_ln_2():
-    made = net("corrected")
+    made = net("repaired")
     bias_of_output(made.discriminator, 0.0)
     made.discriminator_optimizer.learning_rate.assign(0.0)
     logs = made.batch_step(batch())
@@ -145,7 +145,7 @@ def test_redundant_heads_of_the_released_encoder_keep_their_difference():
 
 
 def test_noise_of_the_code_is_drawn_in_training_only():
-    made = net("corrected", latent_mode="reparam")
+    made = net("repaired", latent_mode="reparam")
     x = batch()["x"]
     np.testing.assert_array_equal(made.code(x), made.code(x))
     noise = made.code(x, training=True) - made.code(x)
@@ -155,7 +155,7 @@ def test_noise_of_the_code_is_drawn_in_training_only():
 
 
 def test_without_adversarial_weight_the_discriminator_has_no_say():
-    a, b = (net("corrected", w_adv=0.0, w_rec=1.0) for _ in range(2))
+    a, b = (net("repaired", w_adv=0.0, w_rec=1.0) for _ in range(2))
     b.discriminator.layers[1].kernel.assign(-2 * b.discriminator.layers[1].kernel)
     for _ in range(5):
         a.batch_step(batch())
@@ -171,7 +171,7 @@ def test_networks_have_seeds_of_their_own():
     assert not np.array_equal(net(seed=1).encoder.get_weights()[0], a.encoder.get_weights()[0])
 
 
-def test_corrected_decoder_starts_at_the_means_of_the_genes():
+def test_repaired_decoder_starts_at_the_means_of_the_genes():
     mean = np.linspace(0.01, 3, 20)
     for activation in ("relu", "softplus"):
         made = net(mean_bias=mean, decoder_output=activation)
@@ -197,7 +197,7 @@ def test_released_batches_leave_the_same_last_cells_out():
 @pytest.mark.parametrize("variant", HEADS)
 def test_an_epoch_has_the_steps_of_its_variant(fitted, variant):
     # in 4 epochs: ⌊111 / 32⌋ of the cells that are not held out, and ⌈124 / 32⌉
-    steps = 4 * {"faithful": 3, "corrected": 4}[variant]
+    steps = 4 * {"faithful": 3, "repaired": 4}[variant]
     assert int(fitted[variant].net.optimizer.iterations) == steps
     assert int(fitted[variant].net.discriminator_optimizer.iterations) == 2 * steps
 
@@ -228,7 +228,7 @@ def test_history_has_the_losses_and_answers_of_the_discriminator(adata, fitted, 
     total = 0.999 * np.array(history["reconstruction_loss"]) + 0.001 * np.array(history["adversarial_loss"])
     np.testing.assert_allclose(history["loss"], total, rtol=1e-5)
     assert all(low <= high for low, high in zip(history["d_code_min"], history["d_code_max"], strict=True))
-    if variant == "corrected":
+    if variant == "repaired":
         assert 0 < min(history["d_code_min"]) <= max(history["d_code_max"]) < 1
     for name in ("d_accuracy_real", "d_accuracy_fake", "d_accuracy_real_last", "d_accuracy_fake_last", "d_code_zero"):
         assert all(0 <= value <= 1 for value in history[name])
@@ -252,30 +252,30 @@ def test_validation_error_is_that_of_the_cells_held_out(adata, fitted):
 
 
 def test_range_of_the_discriminator_is_that_of_its_answers(adata, fitted):
-    answers = fitted["corrected"].discriminate(adata)
-    history = fitted["corrected"].history
+    answers = fitted["repaired"].discriminate(adata)
+    history = fitted["repaired"].history
     # the history saw them during the epoch, a few small updates ago
     assert history["d_code_min"][-1] == pytest.approx(answers.min(), abs=0.05)
     assert history["d_code_max"][-1] == pytest.approx(answers.max(), abs=0.05)
 
 
 def test_xla_computes_what_a_training_too_short_for_it_computes(adata, fitted, monkeypatch):
-    assert not fitted["corrected"].net.jit
+    assert not fitted["repaired"].net.jit
     monkeypatch.setattr(db_aae, "XLA_PAYS", 0)
     model = DBAAE(**SMALL).fit(adata, epochs=4)
     assert model.net.jit
     # sums in another order, magnified by RMSprop where a gradient is near 0
-    np.testing.assert_allclose(model.denoise(adata), fitted["corrected"].denoise(adata), atol=1e-4)
+    np.testing.assert_allclose(model.denoise(adata), fitted["repaired"].denoise(adata), atol=1e-4)
 
 
 def test_interrupted_fit_ends_like_an_uninterrupted_one_of_the_same_seed(adata, fitted, tmp_path):
     for epochs in (2, 4):
         model = DBAAE(**SMALL).fit(adata, epochs=epochs, checkpoint=tmp_path / "state")
-    assert model.history == fitted["corrected"].history
-    np.testing.assert_array_equal(model.denoise(adata), fitted["corrected"].denoise(adata))
+    assert model.history == fitted["repaired"].history
+    np.testing.assert_array_equal(model.denoise(adata), fitted["repaired"].denoise(adata))
     for a, b in zip(
         model.net.discriminator_optimizer.variables,
-        fitted["corrected"].net.discriminator_optimizer.variables,
+        fitted["repaired"].net.discriminator_optimizer.variables,
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
@@ -303,7 +303,7 @@ def test_variable_genes_are_chosen_and_named(adata, fitted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"variant": "both"}, "corrected"),
+        ({"variant": "both"}, "repaired"),
         ({"latent_mode": "add"}, "deterministic"),
         ({"disc_output": "sigmoid"}, "logit"),
         ({"decoder_output": "tanh"}, "softplus"),
@@ -319,7 +319,7 @@ def test_illegal_settings_are_refused_by_name(arguments, message):
 # Search of the batch size --------------------------------------------------------------------------------------------
 
 
-def test_corrected_search_takes_the_steps_of_the_budget_and_measures_all_objectives(adata):
+def test_repaired_search_takes_the_steps_of_the_budget_and_measures_all_objectives(adata):
     # 111 cells are trained on, which a batch of 128 is cut down to; by epochs it would be 2 steps
     found = DBAAE(**SMALL).tune(adata, batch_min=128, batch_max=128, epochs=2, budget="steps")
     assert found.curve["steps"].tolist() == [8]  # 2 epochs of ⌈111 / 32⌉

@@ -134,7 +134,7 @@ def test_training_by_xla_lowers_the_loss_on_cells_not_seen(adata, monkeypatch):
     assert DCA(variant="faithful").fit(train, epochs=30).nll(test) < short.nll(test)
 
 
-def test_corrected_start_has_the_mean_of_the_data(adata):
+def test_repaired_start_has_the_mean_of_the_data(adata):
     # without hidden units that say otherwise the mean head's bias alone gives the gene means
     model = DCA(learning_rate=1e-9, batchnorm=False).fit(adata, epochs=1)
     bias = np.exp(model.net.mean_head.get_weights()[1])
@@ -201,7 +201,7 @@ def test_mean_squared_error_type_maps_back_to_counts(adata):
     ("arguments", "message"),
     [
         ({"ae_type": "zinb-typo"}, "zinb-conddisp"),
-        ({"variant": "both"}, "corrected"),
+        ({"variant": "both"}, "repaired"),
         ({"hidden": (64, 32)}, "odd number"),
         ({"hidden": ()}, "odd number"),
         ({"hidden": (0,)}, "at least 1"),

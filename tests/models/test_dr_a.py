@@ -40,11 +40,11 @@ def faithful(adata):
 
 
 @pytest.fixture(scope="module")
-def corrected(adata):
+def repaired(adata):
     """By XLA, which takes longer to compile than so few updates without it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DRANet, "jit", True)
-        return model("corrected").fit(adata, epochs=2, batch_size=16)
+        return model("repaired").fit(adata, epochs=2, batch_size=16)
 
 
 def numbers(weights):
@@ -108,7 +108,7 @@ def test_library_size_without_bottleneck_takes_fewer_parameters(settings, size):
 
 def test_rates_of_a_cell_sum_to_its_library_size_and_fakes_are_shares():
     net, z, library = (
-        compiled("corrected"),
+        compiled("repaired"),
         tf.random.normal((5, 3), seed=1),
         tf.constant([[-2.0], [0.0], [1], [3], [7]]),
     )
@@ -144,26 +144,26 @@ def test_loss_is_made_of_the_likelihood_and_both_divergences(monkeypatch):
     np.testing.assert_allclose(logs["nll"], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("variant", ["faithful", "corrected"])
+@pytest.mark.parametrize("variant", ["faithful", "repaired"])
 def test_every_step_changes_its_own_networks_only(variant):
     net, data = compiled(variant), batch()
     likelihood = {"encoder", "z", "library", "decoder", "zinb", "dispersion"}
     assert changed(net, net.autoencoder_step, data)[0] == likelihood
     assert changed(net, net.d1_step, data)[0] == {"d1"}
     assert changed(net, net.d2_step, data)[0] == {"d2"}
-    game = {"encoder", "z"} | ({"decoder", "reconstruction"} if variant == "corrected" else set())
+    game = {"encoder", "z"} | ({"decoder", "reconstruction"} if variant == "repaired" else set())
     assert changed(net, net.encoder_step, data)[0] == game
 
 
 def test_a_weight_of_zero_takes_the_game_out_of_the_encoder():
-    net = compiled("corrected", lam=0.0)
+    net = compiled("repaired", lam=0.0)
     assert changed(net, net.encoder_step, batch())[0] == set()
 
 
 def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_of_the_loss():
     steps = []
     for lam in (1.0, 0.1):
-        net = compiled("corrected", lam=lam)
+        net = compiled("repaired", lam=lam)
         before = net.z_mean.kernel.numpy().copy()
         net.encoder_step(batch())
         steps.append(net.z_mean.kernel.numpy() - before)
@@ -173,7 +173,7 @@ def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_
 
 @pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
 def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns):
-    net, data = compiled("corrected", g_iter=g_iter, generator=[4], discriminator=[4]), batch(n=4)
+    net, data = compiled("repaired", g_iter=g_iter, generator=[4], discriminator=[4]), batch(n=4)
     step = tf.function(net.batch_step, autograph=False)
     # a second epoch up to its first encoder steps
     for iterations in (23, 3):
@@ -244,14 +244,14 @@ def test_frozen_batch_normalisation_is_a_constant_factor_and_has_no_dropout():
             assert (weight.numpy() == float("variance" in weight.path)).all()
 
 
-def test_corrected_batch_normalisation_follows_the_data():
-    net = compiled("corrected", batchnorm=True)
+def test_repaired_batch_normalisation_follows_the_data():
+    net = compiled("repaired", batchnorm=True)
     net.batch_step(batch())
     assert any("moving_mean" in w.path and (w.numpy() != 0).any() for w in net.encoder.non_trainable_variables)
 
 
 def test_zero_logits_cost_ln_2_in_the_genuine_game():
-    net = compiled("corrected")
+    net = compiled("repaired")
     for discriminator in (net.d1, net.d2):
         discriminator.layers[-1].kernel.assign(tf.zeros_like(discriminator.layers[-1].kernel))
     data = batch()
@@ -278,7 +278,7 @@ def test_guards_bound_the_variances_and_the_library_size():
         assert all(np.isfinite(w).all() for weights in values(net).values() for w in weights)
 
 
-@pytest.mark.parametrize("variant", ["faithful", "corrected"])
+@pytest.mark.parametrize("variant", ["faithful", "repaired"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -300,25 +300,25 @@ def test_two_epochs_of_every_variant_are_finite(variant, settings):
 
 
 def test_tanh_brings_real_and_fake_to_the_same_range():
-    net, x = compiled("corrected", actv="tanh"), batch()["x"]
+    net, x = compiled("repaired", actv="tanh"), batch()["x"]
     assert float(tf.reduce_min(net.real(x))) == -1.0
     assert float(tf.reduce_max(net.real(x))) == 1.0
     assert float(tf.reduce_min(net.reconstruct(tf.random.normal((50, 3), seed=0)))) < 0
 
 
-def test_released_game_leaves_the_second_head_where_it_started(faithful, corrected):
+def test_released_game_leaves_the_second_head_where_it_started(faithful, repaired):
     moved = faithful.moved()
     assert moved.pop("reconstruction") == 0
     assert min(moved.values()) > 0
-    assert min(corrected.moved().values()) > 0
+    assert min(repaired.moved().values()) > 0
 
 
-def test_history_has_a_value_per_epoch_of_all_that_is_logged(faithful, corrected):
+def test_history_has_a_value_per_epoch_of_all_that_is_logged(faithful, repaired):
     names = {"loss", "nll", "kl_l", "kl_z", "v", "l_sd", "z_abs", "clipped_v", "clipped_l_v", "clipped_l"}
     names |= {f"{player}{suffix}" for player in ("d1", "encoder", "d2") for suffix in ("", "_mixed", "_min")}
     assert set(faithful.history) == names
-    assert set(corrected.history) == names | {"generator"}
-    for fitted, epochs in ((faithful, 3), (corrected, 2)):
+    assert set(repaired.history) == names | {"generator"}
+    for fitted, epochs in ((faithful, 3), (repaired, 2)):
         assert {len(v) for v in fitted.history.values()} == {epochs}
         for player in ("d1", "encoder", "d2"):
             least, mean = (np.array(fitted.history[player + suffix]) for suffix in ("_min", ""))
@@ -326,7 +326,7 @@ def test_history_has_a_value_per_epoch_of_all_that_is_logged(faithful, corrected
         assert fitted.history["loss"][-1] < fitted.history["loss"][0]
 
 
-def test_codes_are_samples_or_means_and_the_same_in_every_call(adata, faithful, corrected):
+def test_codes_are_samples_or_means_and_the_same_in_every_call(adata, faithful, repaired):
     mean, sample = (faithful.embed(adata, latent) for latent in ("mean", "sample"))
     assert mean.shape == sample.shape == (120, 3)
     np.testing.assert_array_equal(faithful.embed(adata), sample)
@@ -337,16 +337,16 @@ def test_codes_are_samples_or_means_and_the_same_in_every_call(adata, faithful, 
     # 360 draws of N(0, 1): five standard errors
     assert abs(deviation.mean()) < 5 / math.sqrt(360)
     assert deviation.std() == pytest.approx(1, abs=5 / math.sqrt(720))
-    np.testing.assert_array_equal(corrected.embed(adata), corrected.posterior(adata)["z_mean"])
+    np.testing.assert_array_equal(repaired.embed(adata), repaired.posterior(adata)["z_mean"])
     with pytest.raises(ParameterError, match="one of sample, mean"):
         faithful.embed(adata, "median")
 
 
-def test_discriminators_judge_every_cell(adata, corrected):
-    logits = corrected.logits(adata)
+def test_discriminators_judge_every_cell(adata, repaired):
+    logits = repaired.logits(adata)
     assert set(logits) == {"d1_prior", "d1_code", "d2_data", "d2_reconstruction"}
     assert all(v.shape == (120,) and np.isfinite(v).all() for v in logits.values())
-    again = corrected.net.d2(corrected.transform(adata)).numpy()[:, 0]
+    again = repaired.net.d2(repaired.transform(adata)).numpy()[:, 0]
     # single operations against a traced function
     np.testing.assert_allclose(logits["d2_data"], again, rtol=1e-4, atol=1e-6)
 
@@ -393,37 +393,37 @@ def test_annotate_writes_the_slots_of_the_project(adata, faithful, tmp_path):
     np.testing.assert_allclose(stored.uns["dr_a"]["history"]["loss"], faithful.history["loss"])
 
 
-def test_faithful_divides_by_the_maximum_of_all_cells_and_corrected_by_that_of_training(adata):
+def test_faithful_divides_by_the_maximum_of_all_cells_and_repaired_by_that_of_training(adata):
     test = legacy_split(120)[1][0]
     bright = adata.copy()
     bright.layers["counts"][test, 3] = 1e4
     models = {}
-    for variant in ("faithful", "corrected"):
+    for variant in ("faithful", "repaired"):
         models[variant] = model(variant)
         # one window and no game: only the scale matters here
         models[variant] = model(variant, adversarial="none").fit(bright, epochs=0, batch_size=16)
     x = {variant: fitted.transform(bright) for variant, fitted in models.items()}
-    assert x["faithful"].max() == x["corrected"].max() == 1
+    assert x["faithful"].max() == x["repaired"].max() == 1
     assert x["faithful"][legacy_split(120)[0]].max() < 1
-    assert x["corrected"][legacy_split(120)[0]].max() == 1
+    assert x["repaired"][legacy_split(120)[0]].max() == 1
 
 
 @pytest.mark.parametrize("settings", [{"lam": 10.0}, {"g_iter": 5}])
 def test_settings_without_effect_in_the_release_are_named(settings):
     with pytest.warns(UserWarning, match="lam and g_iter"):
         model(**settings)
-    assert model("corrected", **settings).settings | settings == model("corrected", **settings).settings
+    assert model("repaired", **settings).settings | settings == model("repaired", **settings).settings
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "both"}, "one of corrected, faithful"),
+        ({"variant": "both"}, "one of repaired, faithful"),
         ({"adversarial": "wgan"}, "one of bhattacharyya, bhattacharyya_abs, bce, none"),
         ({"sampler": "mix_gauss"}, "one of normal, uniform"),
         ({"trans": "log"}, "one of sparse, dense"),
         ({"actv": "relu"}, "one of sig, lin, tanh"),
-        ({"actv": "tanh", "variant": "faithful"}, "choose variant 'corrected'"),
+        ({"actv": "tanh", "variant": "faithful"}, "choose variant 'repaired'"),
         ({"batchnorm": 1}, "batchnorm must be bool"),
         ({"keep": 0.0}, r"keep must be float, in \(0, 1\]"),
         ({"beta1": 1.0}, "beta1"),
@@ -471,7 +471,7 @@ def test_without_guards_the_loss_is_that_of_the_release_and_may_overflow():
 
 
 def test_guards_can_be_off_in_the_faithful_variant_alone():
-    with pytest.raises(ParameterError, match="expected guards with variant 'corrected'"):
+    with pytest.raises(ParameterError, match="expected guards with variant 'repaired'"):
         DRA(guards=False)
 
 

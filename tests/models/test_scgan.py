@@ -498,7 +498,7 @@ def test_scgan_needs_no_classes(adata):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "both"}, "one of corrected, faithful"),
+        ({"variant": "both"}, "one of repaired, faithful"),
         ({"gen_layers": []}, "one width or more for gen_layers"),
         ({"critic_layers": [0]}, "critic_layers"),
         ({"gen_norm": "none"}, "no class reaches the generator"),

@@ -88,7 +88,7 @@ def assert_same_updates(made, by_formula, batches, *, jit, rate):
 
 STEPS = 4
 COMPILED = pytest.mark.parametrize("jit", [False, True], ids=["tensorflow", "xla"])
-VARIANTS = pytest.mark.parametrize("variant", ["faithful", "corrected"])
+VARIANTS = pytest.mark.parametrize("variant", ["faithful", "repaired"])
 
 
 @pytest.fixture(scope="module")

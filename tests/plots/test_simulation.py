@@ -21,10 +21,10 @@ def test_a_diagram_has_a_box_a_layer(drawn):
 
 def test_images_of_a_cell_say_their_maximum(drawn):
     image = np.arange(16.0).reshape(4, 4)
-    fig = plots.cell_images({"faithful": {"cell": image, "label map": image}, "corrected": {"cell": 2 * image}})
+    fig = plots.cell_images({"faithful": {"cell": image, "label map": image}, "repaired": {"cell": 2 * image}})
     drawn(fig)
     assert [ax.get_title() for ax in fig.axes] == ["cell\nmaximum 15", "label map\nmaximum 15", "cell\nmaximum 30"]
-    assert [ax.get_ylabel() for ax in fig.axes] == ["faithful", "", "corrected"]
+    assert [ax.get_ylabel() for ax in fig.axes] == ["faithful", "", "repaired"]
 
 
 def test_a_divergence_that_is_zero_can_be_seen(drawn):

@@ -29,8 +29,8 @@ def test_adversarial_curves_show_both_players_and_the_range_of_the_scores(drawn)
     history = {key: [0.5, 0.4, 0.3] for key in (*keys, "d_accuracy_fake", "d_code_zero", "d_code_one")}
     history |= {"d_code_min": [0, 0.1, 0.2], "d_code_max": [1, 0.9, 0.8]}
     lost = history | {"d_loss_fake": [0.5, np.inf, 0.3]}
-    fig = plots.adversarial_curves({"faithful": history, "corrected": lost})
-    assert drawn(fig) == ["faithful", "corrected"]
+    fig = plots.adversarial_curves({"faithful": history, "repaired": lost})
+    assert drawn(fig) == ["faithful", "repaired"]
     _, _, losses, accuracy, scores = fig.axes
     assert [line.get_linestyle() for line in losses.lines] == ["-", "--", "-", "--", "None"]  # a cross where it broke
     assert accuracy.get_ylim()[0] < 0 < 1 < accuracy.get_ylim()[1]
@@ -68,10 +68,8 @@ def test_history_panels_leave_out_what_a_training_does_not_have(drawn):
 
 
 def test_weights_that_never_moved_stand_at_zero(drawn):
-    ax = plots.weights_moved(
-        {"faithful": {"encoder": 0.7, "x̃ head": 0.0}, "corrected": {"encoder": 0.9, "x̃ head": 0.2}}
-    )
-    assert drawn(ax.figure) == ["faithful", "corrected"]
+    ax = plots.weights_moved({"faithful": {"encoder": 0.7, "x̃ head": 0.0}, "repaired": {"encoder": 0.9, "x̃ head": 0.2}})
+    assert drawn(ax.figure) == ["faithful", "repaired"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["encoder", "x̃ head"]
     assert ax.lines[0].get_xdata().tolist() == [0.7, 0.0]
     left, right = ax.get_xlim()
@@ -90,7 +88,7 @@ def test_logits_of_all_kinds_share_their_bins(drawn):
 
 def test_a_gan_is_drawn_over_its_outer_steps(drawn):
     history = {key: [3.0, 2.0] for key in ("critic", "generator", "penalty", "slope", "learning_rate")}
-    fig = plots.gan_curves({"corrected": history | {"step": [50, 100]}, "faithful": history | {"step": [100, 200]}})
-    assert drawn(fig) == ["corrected", "faithful"]
+    fig = plots.gan_curves({"repaired": history | {"step": [50, 100]}, "faithful": history | {"step": [100, 200]}})
+    assert drawn(fig) == ["repaired", "faithful"]
     assert [ax.get_yscale() for ax in fig.axes] == ["symlog", "symlog", "log", "log", "log"]
     assert [line.get_xdata().tolist() for line in fig.axes[2].lines] == [[50, 100], [100, 200]]
