@@ -1,51 +1,83 @@
-"""What the released code of the papers does beside what they describe, ranked by the measured effect.
+"""What stands between a paper's description and the numbers of its code: whose it is, of which kind, and its effect.
 
 A chapter records its findings with :meth:`scgen_lib.results.Run.finding`: one quantity of the run, measured as the
-released code computes it and as the description asks for. Effects of different quantities are made comparable by
-:func:`effect` alone.
+code in question computes it and in the other way. Effects of different quantities are made comparable by :func:`effect`
+alone.
 """
 
-import io
 import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
-from scgen_lib import markdown, provenance
-from scgen_lib.results import rounded
+from scgen_lib import markdown
+from scgen_lib.results import OWNERS, rounded
 
 # The heading, in all chapters, under which the experiments stand.
 SECTION = "what-the-original-code-really-does"
+# Owner and kind of the findings of a section → its label, its title, and what its findings have in common.
 GROUPS = {
-    False: ("changes-the-result", "What changes the result"),
-    True: ("changes-a-part", "What changes a part"),
+    ("paper", "contradicts"): (
+        "The paper's code contradicts its description",
+        "The description says one thing and the code does another.",
+    ),
+    ("paper", "undescribed"): (
+        "The paper's code decides what nothing describes",
+        "The description is silent, so neither side is as described: the other way is one that we chose.",
+    ),
+    ("paper", "numerical"): (
+        "The paper's code fails in its numbers",
+        "The formula is the described one, and rounding, overflow or a missing guard changes what it gives.",
+    ),
+    ("figure", None): (
+        "The notebook of a figure",
+        "The model is the described one, and the notebook that draws the figure treats its input or output otherwise.",
+    ),
+    ("reproduction", None): (
+        "The student reproduction of DCA",
+        "Not DCA's code: what another implementation, published by students, makes of it.",
+    ),
+    ("stack", None): (
+        "Today's Keras and TensorFlow",
+        "Neither paper nor code: what the same code computes on the libraries of today.",
+    ),
 }
+# An effect that is printed as 0 %.
+NOTHING = 0.005
+# Differences over seeds tell nothing of their spread below this number.
+FEWEST = 3
 
 
-def effect(released: Sequence[float], described: Sequence[float]) -> float:
+def effect(released: Sequence[float], otherwise: Sequence[float]) -> float:
     """Return the difference of two means as a share of the larger one.
 
     0 is no difference; at 1 one of the two is nothing beside the other; above 1, up to 2, they have opposite signs.
 
     Parameters
     ----------
-    released, described
-        One value a seed, as the code computes it and as its description asks for.
+    released, otherwise
+        One value a seed, as the code computes it and in the other way.
     """
-    a, b = statistics.fmean(released), statistics.fmean(described)
+    a, b = statistics.fmean(released), statistics.fmean(otherwise)
     return abs(a - b) / max(abs(a), abs(b)) if a != b else 0.0
 
 
-def within_spread(released: Sequence[float], described: Sequence[float]) -> bool | None:
-    """Say whether the difference is no larger than the larger standard deviation over seeds; None with one seed."""
-    if min(len(released), len(described)) < 2:
+def beyond_chance(released: Sequence[float], otherwise: Sequence[float]) -> bool | None:
+    """Say whether two standard errors do not hold the mean difference; None below `FEWEST` seeds a side.
+
+    Values of the same seeds are compared in pairs, others by the spread of both sides.
+    """
+    if min(len(released), len(otherwise)) < FEWEST:
         return None
-    gap = abs(statistics.fmean(released) - statistics.fmean(described))
-    return gap <= max(statistics.stdev(released), statistics.stdev(described))
+    if len(released) == len(otherwise):
+        differences = [a - b for a, b in zip(released, otherwise, strict=True)]
+        error = statistics.stdev(differences) / len(differences) ** 0.5
+    else:
+        error = sum(statistics.variance(side) / len(side) for side in (released, otherwise)) ** 0.5
+    return abs(statistics.fmean(released) - statistics.fmean(otherwise)) > 2 * error
 
 
 def rank(runs: Mapping[str, Mapping]) -> list[dict]:
-    """Return the findings of all runs, the largest effect first; those that change a result before the others.
+    """Return the findings of all runs by section; the largest effect first, those on a result before those on a part.
 
     Parameters
     ----------
@@ -53,35 +85,39 @@ def rank(runs: Mapping[str, Mapping]) -> list[dict]:
         Content of the ``records.json`` of each run by the name of its page.
     """
     found = [
-        entry | {"page": page, "effect": effect(entry["released"], entry["described"])}
+        entry | {"page": page, "effect": effect(entry["released"], entry["otherwise"])}
         for page, run in runs.items()
         for entry in run.get("findings", ())
     ]
-    return sorted(found, key=lambda entry: (entry["part"], -entry["effect"]))
+    order = list(GROUPS)
+    return sorted(found, key=lambda entry: (order.index(_group(entry)), entry["part"], -entry["effect"]))
+
+
+def _group(entry: Mapping) -> tuple[str, str | None]:
+    key = (entry["owner"], entry["kind"])
+    return key if key in GROUPS else (entry["owner"], None)
 
 
 def overview(found: Sequence[Mapping]) -> str:
-    """Return the table of all findings, each with a link to its place below."""
-    parts = []
-    for part, (label, title) in GROUPS.items():
-        rows = [
-            [
-                f"{{ref}}`{_in_role(entry['does'])} <{_label(entry)}>`",
-                f"{{doc}}`{_in_role(_short(entry))} <executed/{entry['page']}>`",
-                markdown.escape(entry["quantity"]),
-                f"{entry['effect']:.0%}",
-            ]
-            for entry in found
-            if entry["part"] == part
-        ]
-        if rows:
-            heads = ["what the released code does", "finding", "measured in", "effect"]
-            parts.append(f"{{ref}}`{title} <{label}>`:\n\n{markdown.table(heads, rows)}")
-    return "\n".join(parts) or "No chapter of this edition has recorded a finding.\n"
+    """Return how many findings each section has, with a link to it."""
+    rows = []
+    for key, (title, _) in GROUPS.items():
+        group = [entry for entry in found if _group(entry) == key]
+        if group:
+            largest = max(group, key=lambda entry: (entry["effect"], not entry["part"]))
+            rows.append([
+                f"{{ref}}`{title} <{_anchor(key)}>`",
+                str(len(group)),
+                str(sum(entry["effect"] >= NOTHING for entry in group)),
+                f"{_short(largest)}, {largest['effect']:.0%}",
+            ])  # fmt: skip
+    if not rows:
+        return "No chapter of this edition has recorded a finding.\n"
+    return markdown.table(["whose, and of which kind", "findings", "with an effect", "largest effect"], rows)
 
 
 def listing(found: Sequence[Mapping], figures: Mapping[str, Collection[str]]) -> str:
-    """Return a section for each finding: both sides in words and numbers, the figure, and where the experiment is.
+    """Return a section for each kind, and in it both sides of each finding in words and numbers.
 
     Parameters
     ----------
@@ -91,46 +127,45 @@ def listing(found: Sequence[Mapping], figures: Mapping[str, Collection[str]]) ->
         For each page the labels of the figures that it shows.
     """
     parts = []
-    for part, (label, title) in GROUPS.items():
-        group = [entry for entry in found if entry["part"] == part]
-        if group:
-            parts.append(f"({label})=\n## {title}\n")
-        parts += [_section(entry, figures.get(entry["page"], ())) for entry in group]
+    for key, (title, common) in GROUPS.items():
+        group = [entry for entry in found if _group(entry) == key]
+        if not group:
+            continue
+        parts.append(f"({_anchor(key)})=\n## {title}\n\n{common}\n")
+        parts += [_section(entry, figures.get(entry["page"], ())) for entry in group if entry["effect"] >= NOTHING]
+        if idle := [entry for entry in group if entry["effect"] < NOTHING]:
+            lines = "\n".join(
+                f"- {_short(entry)}: {markdown.escape(entry['does'])} ({markdown.escape(entry['quantity'])}: "
+                f"{_values(entry['released'])} and {_values(entry['otherwise'])})"
+                for entry in idle
+            )
+            parts.append(f"```{{dropdown}} Without an effect on what was measured ({len(idle)})\n{lines}\n```\n")
     return "\n".join(parts)
 
 
 def _section(entry: Mapping, figures: Collection[str]) -> str:
-    released, described = (_values(entry[side]) for side in ("released", "described"))
-    inside = within_spread(entry["released"], entry["described"])
-    chance = {None: "one seed", True: "no more than the spread over seeds", False: "more than the spread over seeds"}
-    links = [f'<a href="executed/{entry["page"]}.html#{SECTION}">the experiment of {_short(entry)}</a>']
+    released, otherwise = (_values(entry[side]) for side in ("released", "otherwise"))
+    described = entry["kind"] == "contradicts"
+    chance = {
+        None: "too few seeds to tell it from chance",
+        True: "beyond chance over these seeds",
+        False: "within what seeds alone do",
+    }[beyond_chance(entry["released"], entry["otherwise"])]
+    links = [f'<a href="executed/{entry["page"]}.html#{SECTION}">the experiment</a>']
     if entry["figure"] in figures:
-        links.append(f"{{numref}}`Fig. %s <{entry['figure']}>` in the chapter")
+        links.append(f"{{numref}}`Fig. %s <{entry['figure']}>`")
+    about = "a part of the model or its training" if entry["part"] else "a result"
     return (
         f"({_label(entry)})=\n### {_short(entry)}: {markdown.escape(entry['does'])}\n\n"
-        f"As described: {markdown.escape(entry['instead'])}. {markdown.escape(_capital(entry['quantity']))}: "
-        f"**{released}** as released, **{described}** as described, an effect of {entry['effect']:.0%} "
-        f"({chance[inside]}). See {' and '.join(links)}.\n\n"
-        f"```{{figure}} generated/{_label(entry)}.svg\n:name: fig-{_label(entry)}\n"
-        f":alt: {entry['quantity']}, {released} as released and {described} as described\n\n"
-        f"{markdown.escape(_capital(entry['quantity']))}: {released} as released, {described} as described.\n```\n"
+        f"{'As described' if described else 'The other way'}: {markdown.escape(entry['instead'])}. "
+        f"{markdown.escape(_capital(entry['quantity']))} ({about}): **{released}** in {OWNERS[entry['owner']]}, "
+        f"**{otherwise}** {'as described' if described else 'in the other way'}; an effect of {entry['effect']:.0%}, "
+        f"{chance}. See {' and '.join(links)}.\n"
     )
 
 
-def draw(found: Sequence[Mapping], folder: Path) -> None:
-    """Write the figure of each finding into a folder."""
-    import matplotlib.pyplot as plt
-
-    from scgen_lib import plots
-
-    with plt.rc_context({"svg.hashsalt": "finding", "svg.fonttype": "path"}):
-        plots.style()
-        for entry in found:
-            ax = plots.released_and_described(entry["released"], entry["described"], entry["quantity"])
-            image = io.BytesIO()
-            ax.figure.savefig(image, format="svg", metadata={"Date": None})
-            plt.close(ax.figure)
-            provenance.write_atomically(folder / f"{_label(entry)}.svg", image.getvalue())
+def _anchor(key: tuple[str, str | None]) -> str:
+    return "findings-" + "-".join(filter(None, key))
 
 
 def _label(entry: Mapping) -> str:

@@ -36,7 +36,6 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
     table = table.loc[order].reset_index(drop=True)
     found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
-    findings.draw(found, GENERATED)
     for name, content in {
         "totals.md": scorecard.totals(table),
         "summary.md": scorecard.summary(table),

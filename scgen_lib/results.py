@@ -6,10 +6,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scgen_lib import provenance
 from scgen_lib.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim, claim, claims, verdict
+from scgen_lib.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 # Blue to orange: told apart with any colour vision, and the shape says the same.
 COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
+# Whose a finding is, in words; and of which kind it can be.
+OWNERS = {
+    "paper": "the paper's code",
+    "figure": "the figure's notebook",
+    "reproduction": "the student reproduction",
+    "stack": "today's libraries",
+}
+KINDS = ("contradicts", "undescribed", "numerical")
 
 
 @dataclass(frozen=True)
@@ -97,12 +106,14 @@ class Run:
         instead: str,
         quantity: str,
         *,
+        owner: Literal["paper", "figure", "reproduction", "stack"],
+        kind: Literal["contradicts", "undescribed", "numerical"],
         released: float | Sequence[float],
-        described: float | Sequence[float],
+        otherwise: float | Sequence[float],
         part: bool = False,
         figure: str | None = None,
     ) -> None:
-        """Record what the released code does beside what is described, and one quantity measured both ways.
+        """Record what a piece of code does, the other way, and one quantity measured both ways.
 
         What is not finite on one side has not been measured: it is left out.
 
@@ -111,21 +122,35 @@ class Run:
         name
             Name of the finding in the chapter's table.
         does, instead
-            What the released code does, and what the description asks for; words without a full stop.
+            What the code does, and the other way; words without a full stop.
         quantity
             What was measured, with its unit.
-        released, described
-            Its value or values (one a seed) in the one case and in the other.
+        owner
+            Whose it is: the paper's released code, the notebook of a figure, the student reproduction, or the libraries
+            that the same code meets today.
+        kind
+            ``contradicts``: the description says the other way; ``undescribed``: it says nothing; ``numerical``: the
+            formula is the described one and its numbers fail.
+        released, otherwise
+            Its value or values (one a seed) in that code and in the other way.
         part
             Whether it is a property of a part (weights, settings, time), and not a score of the chapter's result.
         figure
             Label of the figure of the chapter that shows it.
+
+        Raises
+        ------
+        ParameterError
+            An owner or a kind that there is not.
         """
-        sides = [[float(x) for x in (side if isinstance(side, Iterable) else [side])] for side in (released, described)]
+        for word, value, legal in (("owner", owner, OWNERS), ("kind", kind, KINDS)):
+            if value not in legal:
+                raise ParameterError(f"expected {word} to be one of {', '.join(legal)}, got {value!r}: choose one")
+        sides = [[float(x) for x in (side if isinstance(side, Iterable) else [side])] for side in (released, otherwise)]
         if all(side and all(map(math.isfinite, side)) for side in sides):
             self.findings.append({
-                "name": name, "does": does, "instead": instead, "quantity": quantity, "released": sides[0],
-                "described": sides[1], "part": bool(part), "figure": figure,
+                "name": name, "does": does, "instead": instead, "quantity": quantity, "owner": owner, "kind": kind,
+                "released": sides[0], "otherwise": sides[1], "part": bool(part), "figure": figure,
             })  # fmt: skip
 
     def table(self, paper: str) -> "pd.DataFrame":

@@ -4,7 +4,7 @@ Nothing is computed here that a reader would quote: scores come in with the data
 """
 
 from scgen_lib.plots.base import palette, style
-from scgen_lib.plots.claims import paper_beside_run, released_and_described
+from scgen_lib.plots.claims import paper_beside_run
 from scgen_lib.plots.comparison import comparison_dots, direction, gap_table, score_table
 from scgen_lib.plots.denoising import (
     calibration,
@@ -74,7 +74,6 @@ __all__ = [
     "paper_beside_run",
     "precision_recall",
     "pseudotime_strips",
-    "released_and_described",
     "score_bars",
     "score_panels",
     "score_table",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,34 +43,4 @@ def paper_beside_run(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         xlabel=units.pop() if len(units) == 1 else "value",
     )
     legend_below(ax)
-    return ax
-
-
-def released_and_described(
-    released: Sequence[float], described: Sequence[float], quantity: str, ax: Axes | None = None
-) -> Axes:
-    """Draw one quantity as the released code computes it and as its description asks for.
-
-    Parameters
-    ----------
-    released, described
-        One value a seed.
-    quantity
-        What it is, with its unit.
-    ax
-        Axes to draw on.
-
-    Returns
-    -------
-    Axes
-        Two rows: a bar from 0 to the mean and a point a seed; the description in grey.
-    """
-    ax = ax or axes(1.5)
-    for y, (values, colour) in enumerate(((described, GREY), (released, RUN))):
-        ax.barh(y, np.mean(values), color=colour, height=0.6, zorder=1)
-        if len(values) > 1:
-            ax.plot(values, np.full(len(values), y), "o", ms=4, color="white", mec="black", zorder=2)
-    ax.axvline(0, color="black", lw=0.8)
-    ax.set(yticks=[0, 1], yticklabels=["as described", "as released"], xlabel=textwrap.fill(quantity, 60))
-    ax.tick_params(axis="y", length=0)
     return ax

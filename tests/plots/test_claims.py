@@ -11,12 +11,3 @@ def test_paper_and_run_stand_side_by_side(drawn):
     assert set(drawn(ax.figure)) == {"this run (± sd)", "published"}
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "silhouette, t-SNE, with\ndropout"]
     assert ax.get_xlabel() == "silhouette"
-
-
-def test_a_quantity_is_drawn_as_released_and_as_described_with_a_point_a_seed(drawn):
-    ax = plots.released_and_described([0.2, 0.4], [1.0], "score")
-    drawn(ax.figure)
-    assert [bar.get_width() for bar in ax.patches] == [1.0, np.mean([0.2, 0.4])]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["as described", "as released"]
-    (points,) = (line for line in ax.lines if line.get_marker() == "o")
-    assert list(points.get_xdata()) == [0.2, 0.4]
