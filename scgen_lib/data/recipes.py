@@ -117,7 +117,8 @@ def zeisel(path: Path) -> AnnData:
 
 def zeisel_4000(path: Path, header: Path) -> AnnData:
     """All cells of mouse cortex and the genes detected in most of them, counts behind ln(1 + count)."""
-    adata = _unnamed(sparse.csr_matrix(_rounded(np.expm1(io.loadmat(path)["zeisel_data"].T), path.name)))
+    x = sparse.csr_matrix(io.loadmat(path)["zeisel_data"].T)  # before the copies that the next steps make
+    adata = _unnamed(_rounded(x.expm1(), path.name))
     annotation = zeisel_annotation(header)
     _one_each(annotation, header, adata, path)
     adata.obs = _zeisel_classes(annotation)
