@@ -7,10 +7,7 @@ environment of its own; `originals/ours.csv` what our faithful variants give, a 
     python benchmarks/originals.py --only db_aae      # a part of it
     python benchmarks/originals.py --table            # the table alone
 
-The rule, set before the first comparison: two means differ if Welch's test says so at 1 % (`ALPHA`). Where one side has
-a single run, that run differs from the other side if it lies outside of its prediction interval of 99 %, and where both
-have one there is nothing to say. "Would have shown" is half the width of that interval: a true difference of that size
-would have been found in about half of all tries, and a smaller one may be there.
+The rule of agreement is that of `scgen_lib.originals`.
 """
 
 import argparse
@@ -19,18 +16,19 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import anndata
 import joblib
+import keras
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
-from scgen_lib import data
+from scgen_lib import data, optimizers, originals
 from scgen_lib.data.checks import drop_empty, get_counts
 from scgen_lib.errors import TrainingError
 from scgen_lib.metrics.arrays import log_normalise
@@ -39,8 +37,8 @@ from scgen_lib.preprocess import highest_variance, legacy_split
 
 FOLDER = Path(__file__).with_suffix("")
 OURS, THEIRS, TABLE = FOLDER / "ours.csv", FOLDER / "original.csv", FOLDER.with_suffix(".md")
+ENDED = "trainings that end at NaN"
 COLUMNS = ["method", "dataset", "settings", "seed", "metric", "value", "epochs"]
-ALPHA = 0.01
 # (method, data set, settings) as in original.csv → function of the seed, and number of seeds
 Case = Callable[[int], tuple[dict[str, float], int]]
 
@@ -102,7 +100,7 @@ def dca_on_paul(ae_type: str) -> Case:
 def zeisel() -> anndata.AnnData:
     """All cells with the 720 most variable of 4,000 genes, in the order of the file."""
     adata = data.load("zeisel_4000")
-    return adata[:, np.sort(highest_variance(get_counts(adata), 720))].copy()
+    return adata[:, np.sort(highest_variance(get_counts(adata, allow_empty=True), 720))].copy()
 
 
 def pbmc() -> anndata.AnnData:
@@ -111,7 +109,7 @@ def pbmc() -> anndata.AnnData:
     adata = adata[(adata.obs["split"] == "train").to_numpy()]
     adata = adata[np.sort(np.random.RandomState(7).permutation(adata.n_obs)[:3005])]
     adata = adata[np.argsort(adata.obs["cell_type"].astype(str).to_numpy(), kind="stable")]
-    return adata[:, np.sort(highest_variance(get_counts(adata), 720))].copy()
+    return adata[:, np.sort(highest_variance(get_counts(adata, allow_empty=True), 720))].copy()
 
 
 def dr_a(cells: Callable[[], anndata.AnnData], **settings: object) -> Case:
@@ -130,7 +128,7 @@ def dr_a(cells: Callable[[], anndata.AnnData], **settings: object) -> Case:
             model = DRA(variant="faithful", guards=False, seed=seed, **settings).fit(adata, epochs=200, batch_size=128)
         except TrainingError as error:
             print(f"dr_a, seed {seed}: {error}", flush=True)
-            return dict.fromkeys(names, math.nan) | {"trainings that end at NaN": 1.0}, 0
+            return dict.fromkeys(names, math.nan) | {ENDED: 1.0}, 0
         scores: dict[str, list[float]] = {name: [] for name in names}
         for latent in ("sample", "mean"):
             codes = model.embed(adata[test], latent)
@@ -139,7 +137,7 @@ def dr_a(cells: Callable[[], anndata.AnnData], **settings: object) -> Case:
                 for mean in ("geometric", "arithmetic"):
                     value = normalized_mutual_info_score(labels, found, average_method=mean)
                     scores[f"NMI {mean}, posterior {latent}"].append(value)
-        return {name: float(np.mean(v)) for name, v in scores.items()} | {"trainings that end at NaN": 0.0}, 200
+        return {name: float(np.mean(v)) for name, v in scores.items()} | {ENDED: 0.0}, 200
 
     return run
 
@@ -239,6 +237,23 @@ CASES: dict[tuple[str, str, str], tuple[Case, int]] = {
 }
 
 
+def by_keras_3(case: Case) -> Case:
+    """The same with Keras 3's RMSprop in the place of Keras 2's."""
+
+    def run(seed: int) -> tuple[dict[str, float], int]:
+        with mock.patch.object(optimizers, "RMSprop", keras.optimizers.RMSprop):
+            return case(seed)
+
+    return run
+
+
+CASES |= {
+    (method, dataset, settings + originals.KERAS_3): (by_keras_3(case), min(n, 5))
+    for (method, dataset, settings), (case, n) in CASES.items()
+    if method in ("dca", "db_aae") and not dataset.startswith("paul")
+}
+
+
 def compute(key: tuple[str, str, str], seed: int) -> list[dict]:
     """The lines of one case and seed."""
     values, epochs = CASES[key][0](seed)
@@ -271,79 +286,34 @@ def write(rows: list[dict]) -> None:
 # The table -----------------------------------------------------------------------------------------------------------
 
 
-def agreement(original: np.ndarray, ours: np.ndarray) -> tuple[str, float]:
-    """Verdict of the rule, and half the width of the interval that it rests on."""
-    few, many = sorted((original, ours), key=len)
-    if len(many) < 2:
-        return "one run each", math.nan
-    if len(few) == 1:
-        spread = many.std(ddof=1) * math.sqrt(1 + 1 / len(many))
-        freedom = len(many) - 1
-    else:
-        parts = [x.var(ddof=1) / len(x) for x in (few, many)]
-        spread = math.sqrt(sum(parts))
-        below = sum(part**2 / (len(x) - 1) for part, x in zip(parts, (few, many), strict=True))
-        freedom = sum(parts) ** 2 / below if below else len(few) + len(many) - 2
-    half = stats.t.ppf(1 - ALPHA / 2, freedom) * spread
-    return ("agree" if abs(original.mean() - ours.mean()) <= half else "**differ**"), half
-
-
-def words(values: np.ndarray) -> str:
-    """Mean ± sd and number of runs."""
-    spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
-    return f"{values.mean():.4g}{spread} ({len(values)})"
-
-
-def compare() -> pd.DataFrame:
-    """A row a quantity: both sides, the verdict of the rule, and what it would have shown."""
-    original, ours = pd.read_csv(THEIRS), pd.read_csv(OURS)
-    by = ["method", "dataset", "settings", "metric"]
-    # one run of the release was stopped early, at an epoch that none of ours has
-    original = original[~((original["method"] == "dr_a") & (original["epochs"] != 200))]
-    rows = []
-    for key, theirs in original.groupby(by, sort=False):
-        mine = ours[(ours[by] == list(key)).all(axis=1)]["value"].dropna().to_numpy()
-        values = theirs["value"].dropna().to_numpy()
-        if len(mine) and len(values):
-            verdict, half = agreement(values, mine)
-            rows.append([*key, words(values), words(mine), verdict, f"{half:.2g}" if half == half else "–"])
-    return pd.DataFrame(rows, columns=[*by, "original (runs)", "ours (seeds)", "verdict", "would have shown"])
-
-
 def report() -> None:
     """Write the table as Markdown."""
     from harness import report
 
     from scgen_lib.markdown import escape, table
 
-    frame, ours = compare(), pd.read_csv(OURS)
+    original, ours = originals.read(FOLDER)
+    frame = originals.compare(original, ours)
+    verdicts = frame["verdict"].value_counts()
     lines = [
-        *" ".join(__doc__.split("\n\n")[3].split()).replace(". Where", ".\nWhere").split("\n"),
+        originals.RULE,
         "",
-        f"{(frame['verdict'] == 'agree').sum()} of {len(frame)} quantities agree; "
-        f"{(frame['verdict'] == '**differ**').sum()} differ, where chance alone would make about "
-        f"{ALPHA * len(frame):.1f} differ.",
+        f"{verdicts.get('agree', 0)} of {len(frame)} quantities agree and {verdicts.get('differ', 0)} differ, where "
+        f"chance alone would make about {originals.ALPHA * len(frame):.1f} differ. Means ± sd (runs or seeds).",
         "",
     ]
     for (method, dataset), part in frame.groupby(["method", "dataset"], sort=False):
-        lines += [f"## {method}, {dataset}", ""]
-        cells = part.drop(columns=["method", "dataset"])
-        lines += [
-            table(
-                list(cells.columns),
-                [[escape(str(v)) if i < 2 else v for i, v in enumerate(row)] for row in cells.to_numpy()],
-            ),
-            "",
-        ]
-    ended = ours[ours["metric"] == "trainings that end at NaN"]
-    lines += ["## Trainings of DR-A that end at values that are not finite, without guards", ""]
-    counts = ended.groupby(["dataset", "settings"], sort=False)["value"].agg(["sum", "count"])
-    lines.append(
-        table(
-            ["data", "settings", "ours", "release"],
-            [[*key, f"{int(n['sum'])} of {int(n['count'])}", _nan_runs(*key)] for key, n in counts.iterrows()],
-        )
-    )
+        cells = part.drop(columns=["method", "dataset"]).astype(str)
+        rows = [[*map(escape, row[:2]), *row[2:]] for row in cells.to_numpy()]
+        lines += [f"## {originals.NAMES[method]}, {dataset}", "", table(list(cells.columns), rows)]
+    lines += ["## Keras 2's RMSprop and Keras 3's", "", originals.optimiser_table(original, ours)]
+    ended = ours[ours["metric"] == ENDED].groupby(["dataset", "settings"], sort=False)["value"].agg(["sum", "count"])
+    rows = [[*key, f"{int(n['sum'])} of {int(n['count'])}", _nan_runs(*key)] for key, n in ended.iterrows()]
+    lines += [
+        "## Trainings of DR-A without guards that end at values that are not finite",
+        "",
+        table(["data", "settings", "ours", "release"], rows),
+    ]
     report(
         "Our faithful models beside the originals' own code", "benchmarks/originals.py", "a thread each.", lines, TABLE
     )
