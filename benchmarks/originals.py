@@ -226,7 +226,7 @@ CASES: dict[tuple[str, str, str], tuple[Case, int]] = {
     ),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(10, 1, 512, "7e-4", False)): (dr_a(zeisel), 5),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(20, 1, 512, "7e-4", False)): (dr_a(zeisel, z_dim=20), 5),
-    ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "8e-4", False)): (dr_a(zeisel, **DEEP, learning_rate=8e-4), 10),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "8e-4", False)): (dr_a(zeisel, **DEEP, learning_rate=8e-4), 6),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "1e-4", True)): (
         dr_a(zeisel, **DEEP, learning_rate=1e-4, batchnorm=True),
         5,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from scgen_lib import claims, downloads, findings, markdown, parameters, provenance, runner, scorecard
+from scgen_lib import claims, downloads, findings, markdown, originals, parameters, provenance, runner, scorecard
 from scgen_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
         "findings.json": json.dumps(found, indent=1, ensure_ascii=False),
+        "keras.md": originals.optimiser_table(*originals.read(Path("benchmarks/originals"))),
         "untested.md": markdown.table(["not tested", "meaning"], claims.UNTESTED.items()),
         "ledger.md": "\n".join(map(_ledger, entries)),
         "datasets.md": datasets(),
