@@ -74,8 +74,8 @@ class MyMethodNet(NotedNet):
 class MyMethod(FittedModel):
     """MyMethod (Author et al. 2026): AnnData in, codes of cells out.
 
-    The variant ``repaired`` computes what the paper describes, ``faithful`` what the released code does; see the list
-    of deviations.
+    The variant ``faithful`` computes what the released code does, ``repaired`` what the paper describes, with what we
+    added to it; see the list of deviations.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ class MyMethod(FittedModel):
 
     Notes
     -----
-    Deviations of ``repaired`` from the released code: the decoder has weights of its own, where the released one uses
-    those of the encoder.
+    Deviations of ``repaired`` from the released code, which the description asks for: the decoder has weights of its own,
+    where the released one uses those of the encoder. What we added: nothing.
     """
 
     net_type = MyMethodNet
