@@ -212,8 +212,8 @@ DEEP = {"z_dim": 2, "generator": [512] * 4, "discriminator": [32] * 4}
 ZEISEL, PBMC = "zeisel_4000 top 720", "pbmc_facs 3005 x 720"
 CASES: dict[tuple[str, str, str], tuple[Case, int]] = {
     ("db_aae", "goolam", AAE_SETTINGS): (db_aae_on_goolam, 10),
-    ("dca", "splatter_g2", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g2"), 10),
-    ("dca", "splatter_g6", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g6"), 10),
+    ("dca", "splatter_g2", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g2"), 5),
+    ("dca", "splatter_g6", DCA_SETTINGS.format("zinb-conddisp")): (dca_on_a_simulation("splatter_g6"), 5),
     ("db_aae", "splatter_g2", AAE_SETTINGS): (db_aae_on_a_simulation("splatter_g2"), 5),
     ("db_aae", "splatter_g6", AAE_SETTINGS): (db_aae_on_a_simulation("splatter_g6"), 5),
     (
