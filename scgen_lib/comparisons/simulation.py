@@ -3,12 +3,12 @@
 Every method learns from the same training cells and makes as many cells as there are held-out ones to compare them
 with, of types drawn in the proportions of the training cells. What the held-out cells are is told to none of them.
 
-A metric is a result only where it has a ceiling (`ceilings`).
+A metric is a result only where it has a ceiling (`evidence.ceilings`).
 """
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,7 +20,6 @@ import scipy.sparse as sp
 from scgen_lib import comparisons, data
 from scgen_lib.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.data import checks, registry, splatter
-from scgen_lib.findings import FEWEST
 from scgen_lib.metrics import realism
 from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
@@ -249,107 +248,6 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
     found |= {"n_train": case.cells.n_obs, "n_cells": len(case.wanted), "n_genes": case.cells.n_vars}
     found["n_types"] = len(set(case.train.labels)) if case.labelled else 0
     return {name: found[name] for name in METRICS if name in found and math.isfinite(found[name])}
-
-
-def differences(table: pd.DataFrame, method: str, other: str, metric: str) -> np.ndarray:
-    """Return one method's values less another's, seed by seed, over the seeds that both have; (n,).
-
-    Parameters
-    ----------
-    table
-        Columns seed, method, metric and value, of one data set: of `comparisons.table` or `realism.score`.
-    method, other, metric
-        Names in the table.
-    """
-    values = table[table["metric"] == metric].pivot_table(index="seed", columns="method", values="value")
-    values = values.reindex(columns=[method, other]).dropna()
-    return (values[method] - values[other]).to_numpy()
-
-
-def said(values: np.ndarray, form: str = "+.2f") -> str:
-    """Say the mean over seeds and how many there are, and their sd from three on."""
-    words = f"{np.mean(values):{form}}"
-    if len(values) >= FEWEST:
-        words += f" ± {np.std(values, ddof=1):{form.replace('+', '')}}"
-    return f"{words} ({len(values)} seed{'s' * (len(values) > 1)})"
-
-
-def surpassed(table: pd.DataFrame, method: str, controls: Sequence[str], metric: str) -> list[str]:
-    """Return the controls that a method surpasses in the mean over the seeds that both have.
-
-    Parameters
-    ----------
-    table, method, metric
-        As in `differences`; a metric of `METRICS`.
-    controls
-        Their names in the table.
-    """
-    losses = table.assign(value=table["value"].map(METRICS[metric].loss))
-    found = {name: differences(losses, method, name, metric) for name in controls}
-    return [name for name, values in found.items() if len(values) and values.mean() < 0]
-
-
-def ceilings(table: pd.DataFrame) -> pd.DataFrame:
-    """Say which metrics can tell cells of the data from the control that they have to be told from.
-
-    What no method could do better in is no result: a metric has a ceiling where the positive control is better than
-    the negative one by more than twice the standard deviation of that difference over the seeds.
-
-    Parameters
-    ----------
-    table
-        Columns seed, method, metric and value, and dataset where there are several.
-
-    Returns
-    -------
-    DataFrame
-        A row a data set and judged metric with both controls: dataset, metric, control (the negative one), real and
-        against (their means over the seeds that both have), n (those seeds), and clear, None below three seeds.
-    """
-    rows = []
-    table = table if "dataset" in table else table.assign(dataset="")
-    for (dataset, metric), own in table.groupby(["dataset", "metric"], sort=False):
-        for name in METRICS[metric].negative if metric in METRICS and METRICS[metric].judged else ():
-            losses = own.assign(value=own["value"].map(METRICS[metric].loss))
-            gap = differences(losses, name, "real", metric)
-            seeds = own.pivot_table(index="seed", columns="method", values="value")
-            if len(gap):
-                means = seeds[["real", name]].dropna().mean()
-                clear = bool(gap.mean() > 2 * gap.std(ddof=1)) if len(gap) >= FEWEST else None
-                rows.append((dataset, metric, name, means["real"], means[name], len(gap), clear))
-    return pd.DataFrame(rows, columns=["dataset", "metric", "control", "real", "against", "n", "clear"])
-
-
-def results_only(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table without the metrics that have no ceiling on their data set (`ceilings`)."""
-    low = ceilings(table)
-    low = set(low.loc[low["clear"].eq(False), ["dataset", "metric"]].itertuples(index=False, name=None))
-    names = table["dataset"] if "dataset" in table else [""] * len(table)
-    return table[[key not in low for key in zip(names, table["metric"], strict=True)]]
-
-
-def no_ceiling(table: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """Say in Markdown which metrics are not shown as results, and with which values of the controls.
-
-    Parameters
-    ----------
-    table
-        As in `ceilings`, before `results_only`.
-    names
-        Words for methods.
-    """
-    found = ceilings(table)
-    if found.empty or found["clear"].isna().all():
-        return f"*Controls of fewer than {FEWEST} seeds: which metrics have a ceiling is not known.*"
-    low = [
-        f"{row.dataset + ', ' if row.dataset else ''}{METRICS[row.metric].label} ({names.get('real', 'real')} "
-        f"{row.real:.3g}, {names.get(row.control, row.control)} {row.against:.3g})"
-        for row in found[found["clear"].eq(False)].itertuples()
-    ]
-    return (
-        "*Not shown as results, since cells of the data are not better than the control that has to be told from them "
-        f"by more than twice the sd of the difference over seeds:* {'; '.join(low) or 'none'}."
-    )
 
 
 def control(case: Case, name: str) -> Made:

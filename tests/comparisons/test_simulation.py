@@ -194,49 +194,6 @@ def test_a_faithful_gan_trains_with_the_values_of_the_release(files, monkeypatch
     assert len(trained) == 2
 
 
-def scores(**methods):
-    """A table of one metric each, a value a seed."""
-    rows = [
-        (s, m, metric, v) for metric, of in methods.items() for m, values in of.items() for s, v in enumerate(values)
-    ]
-    return pd.DataFrame(rows, columns=["seed", "method", "metric", "value"])
-
-
-def test_a_metric_is_a_result_only_where_real_cells_stand_clearly_above_the_negative_control():
-    found = scores(
-        corr_within_pearson={"real": [0.03, 0.05, 0.01], "permuted": [0.01, 0.02, 0.02], "cvae": [0.05]},
-        rf_auc={"real": [0.5, 0.48, 0.53], "poisson": [0.9, 0.93, 0.95], "cvae": [0.99]},
-        mmd2={"real": [0.0, 0.001], "poisson": [0.1, 0.1]},
-        nn_train={"real": [1.0, 1.0, 1.0], "cvae": [1.0]},
-    )
-    clear = simulation.ceilings(found).set_index("metric")["clear"]
-    assert clear.to_dict() == {"corr_within_pearson": False, "rf_auc": True, "mmd2": None}
-    assert set(simulation.results_only(found)["metric"]) == {"rf_auc", "mmd2", "nn_train"}
-    words = simulation.no_ceiling(found, {"real": "training cells"})
-    assert "correlations within types, r (training cells 0.03, permuted 0.0167)" in words
-    assert "AUC" not in words
-    assert "not known" in simulation.no_ceiling(found[found["seed"] == 0], {})
-
-
-def test_each_data_set_has_its_own_ceilings():
-    low = scores(corr_within_pearson={"real": [0.03, 0.05, 0.01], "permuted": [0.01, 0.02, 0.02]})
-    high = scores(corr_within_pearson={"real": [0.8, 0.82, 0.79], "permuted": [0.01, 0.02, 0.02]})
-    left = simulation.results_only(pd.concat([low.assign(dataset="low"), high.assign(dataset="high")]))
-    assert set(left["dataset"]) == {"high"}
-
-
-def test_methods_are_compared_on_the_seeds_that_both_have():
-    found = scores(rf_auc={"a": [0.7, 0.9, 0.8], "real": [0.6, 0.7, 0.5, 0.4], "poisson": [0.75]})
-    assert simulation.differences(found, "a", "real", "rf_auc") == pytest.approx([0.1, 0.2, 0.3])
-    assert simulation.surpassed(found, "a", ["real", "poisson", "permuted"], "rf_auc") == ["poisson"]
-
-
-def test_a_spread_is_said_from_three_seeds_on():
-    assert simulation.said(np.array([0.1])) == "+0.10 (1 seed)"
-    assert simulation.said(np.array([0.1, 0.2])) == "+0.15 (2 seeds)"
-    assert simulation.said(np.array([0.1, 0.2, 0.3])) == "+0.20 ± 0.10 (3 seeds)"
-
-
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ParameterError, match="gan_step'"):
         simulation.complete({"gan_step": 3})
