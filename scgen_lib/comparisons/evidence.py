@@ -118,14 +118,19 @@ def compared(table: pd.DataFrame, method: str, other: str) -> str:
     table, method, other
         As in `differences`.
     """
-    words, better = [], []
-    for metric, name, form in (("rf_auc", "AUC", "+.2f"), ("mmd2", "MMD²", "+.4f")):
+    words, signs = [], {}
+    for metric, name, digits in (("rf_auc", "AUC", 2), ("mmd2", "MMD²", 4)):
         if len(values := differences(table, method, other, metric)):
-            words.append(f"{name} {said(values, form)}")
-            better.append(bool(surpassed(table, method, [other], metric)))
+            words.append(f"{name} {said(values, f'+.{digits}f')}")
+            losses = table.assign(value=table["value"].map(METRICS[metric].loss))
+            # what is printed as 0 is no difference
+            signs[name] = np.sign(round(differences(losses, method, other, metric).mean(), digits))
     if not words:
         return "not scored"
-    verdict = "better" if all(better) else "**the two measures disagree**" if any(better) else "not better"
+    found = set(signs.values())
+    verdict = "**the two measures disagree**" if {-1, 1} <= found else "better" if -1 in found else "not better"
+    if -1 in found and (same := [name for name, sign in signs.items() if sign == 0]):
+        verdict += f", by {same[0]} no different"
     return f"{verdict}: {', '.join(words)}"
 
 

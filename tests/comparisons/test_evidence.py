@@ -59,6 +59,9 @@ def test_measures_that_disagree_are_said_to():
     assert evidence.compared(one, "a", "b") == "better: AUC -0.20 (1 seed)"
     assert evidence.compared(one, "b", "a") == "not better: AUC +0.20 (1 seed)"
     assert evidence.compared(one, "a", "c") == "not scored"
+    equal = scores(rf_auc={"a": [1.0], "b": [0.999]}, mmd2={"a": [0.02], "b": [0.05]})
+    assert evidence.compared(equal, "a", "b").startswith("better, by AUC no different: AUC +0.00 (1 seed)")
+    assert evidence.compared(equal, "b", "a").startswith("not better")
 
 
 def test_a_gain_by_augmentation_is_counted_in_cases():
