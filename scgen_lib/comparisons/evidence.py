@@ -27,6 +27,7 @@ def differences(table: pd.DataFrame, method: str, other: str, metric: str) -> np
 def said(values: np.ndarray, form: str = "+.2f") -> str:
     """Say the mean over seeds and how many there are, and their sd from three on."""
     words = f"{np.mean(values):{form}}"
+    words = words if float(words) else f"{0.0:{form}}"
     if len(values) >= FEWEST:
         words += f" ± {np.std(values, ddof=1):{form.replace('+', '')}}"
     return f"{words} ({len(values)} seed{'s' * (len(values) > 1)})"

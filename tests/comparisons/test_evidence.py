@@ -46,6 +46,7 @@ def test_methods_are_compared_on_the_seeds_that_both_have():
 
 def test_a_spread_is_said_from_three_seeds_on():
     assert evidence.said(np.array([0.1])) == "+0.10 (1 seed)"
+    assert evidence.said(np.array([-0.001])) == "+0.00 (1 seed)"
     assert evidence.said(np.array([0.1, 0.2])) == "+0.15 (2 seeds)"
     assert evidence.said(np.array([0.1, 0.2, 0.3])) == "+0.20 ± 0.10 (3 seeds)"
 
