@@ -62,6 +62,18 @@ def test_labels_and_figure_names_are_those_of_one_chapter():
     assert sorted(names) == sorted(set(names))
 
 
+def test_a_chapter_on_simulated_cells_does_not_call_them_real():
+    (path,) = (path for path in NOTEBOOKS if path.stem == "cvae")
+    for cell in nbformat.read(path, as_version=4).cells:
+        text = [cell.source] if cell.cell_type == "markdown" else []
+        text += [str(cell.metadata.get("mystnb", ""))]
+        allowed = "`pbmc68k_reduced` beside them are\nreal cells", "not of real ones"
+        for words in text:
+            for phrase in allowed:
+                words = words.replace(phrase, "")
+            assert not re.search(r"\breal\b", words), words
+
+
 def test_an_edition_shows_each_notebook():
     from scgen_lib import runner
 

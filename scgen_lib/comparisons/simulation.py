@@ -2,6 +2,8 @@
 
 Every method learns from the same training cells and makes as many cells as there are held-out ones to compare them
 with, of types drawn in the proportions of the training cells. What the held-out cells are is told to none of them.
+
+A metric is a result only where it has a ceiling (`evidence.ceilings`).
 """
 
 import math
@@ -52,7 +54,7 @@ DEFAULTS = {
 #: What a metric is about → its metrics.
 GROUPS = {
     "discrimination": {
-        "rf_auc": Metric("AUC of a forest, real against simulated", 0.5, negative=("poisson",)),
+        "rf_auc": Metric("AUC of a forest, held-out against new cells", 0.5, negative=("poisson",)),
         "rf_auc_counts": Metric("AUC, all cells as counts", 0.5, negative=("poisson",)),
         "mmd2": Metric("MMD²", 0.0, negative=("poisson",)),
         "mmd2_counts": Metric("MMD², all cells as counts", 0.0, negative=("poisson",)),
@@ -86,12 +88,12 @@ GROUPS = {
         "corr_within_rms": Metric("correlations within types, RMS difference", "lower", negative=("permuted",)),
     },
     "types": {
-        "accuracy_excess": Metric("types told: accuracy above that on real cells", 0.0, negative=("poisson",)),
-        "f1_excess": Metric("types told: macro-F1 above that on real cells", 0.0, negative=("poisson",)),
+        "accuracy_excess": Metric("types told: accuracy above that on held-out cells", 0.0, negative=("poisson",)),
+        "f1_excess": Metric("types told: macro-F1 above that on held-out cells", 0.0, negative=("poisson",)),
         "accuracy": Metric("types told: accuracy", "higher", judged=False),
         "f1": Metric("types told: macro-F1", "higher", judged=False),
-        # a simulator has seen more cells than there are in a sample of real ones, and may know means better than that
-        "reverse_accuracy": Metric("real types told after learning from these cells", "higher", judged=False),
+        # a simulator has seen more cells than a sample of held-out ones has, and may know means better than that
+        "reverse_accuracy": Metric("held-out types told after learning from these cells", "higher", judged=False),
         "markers_jaccard": Metric("overlap of 20 markers a type", "higher", judged=False),
         "markers_lfc": Metric("log fold changes of markers, Spearman", "higher", judged=False),
     },

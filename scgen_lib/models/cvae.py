@@ -36,7 +36,8 @@ LIKELIHOODS = ("mse", "bce", *COUNT_LIKELIHOODS)
 DISPERSION_BOUNDS = (1e-3, 1e4)
 LOG_VAR_BOUND = 10.0
 
-# What the released code does, and what this project does about it; None in the arguments of `CVAE` means these.
+# What the released code does, and what this project does about it; None in the arguments of `CVAE` means these. The
+# description asks for z_loc and z_scale of ``repaired`` alone, the rest of it is ours.
 VARIANTS: dict[str, dict] = {
     "faithful": {
         "decoder_likelihood": "mse",
@@ -298,8 +299,9 @@ class CVAENet(NotedNet):
 class CVAE(FittedModel):
     """Convolutional conditional VAE (umiche, DeepConvCVAE): labelled AnnData in, simulated cells of chosen types out.
 
-    The variant ``faithful`` computes what the released code does, ``repaired`` gives the same network a likelihood of
-    counts; see the list of deviations. Arguments that are None take the value of the variant, listed in `VARIANTS`.
+    The variant ``faithful`` computes what the released code does; ``repaired`` has what its tutorial says, and
+    additions of our own, a likelihood of counts above all. The notes list both. Arguments that are None take the value
+    of the variant, listed in `VARIANTS`.
 
     Parameters
     ----------
@@ -352,10 +354,19 @@ class CVAE(FittedModel):
     -----
     Deviations of ``faithful`` from the released code: pixels without a gene are not exported, and gene names and names
     of types are; counts are scaled by M and not by the constant 260 (``count_scale=260`` gives it); new cells are
-    decoded many at a time; seeds are set. ``repaired`` deviates further: a negative binomial likelihood of counts with
-    a dispersion per gene, on gene pixels only; input on a logarithmic scale, its maximum from training cells; ln σ²
-    bounded to ±10; Adam; β rises during the first epochs; validation on training cells set aside; z from the prior, and
-    counts drawn with library sizes of training cells of the type.
+    decoded many at a time; seeds are set.
+
+    What the description (the tutorial, with the loss that it prints) asks for:
+
+    - z of new cells from N(0, 1), the distribution that the KL divergence of that loss draws z to;
+    - any number of types and of dimensions of z, and one order of the types' names; ``faithful`` has these too.
+
+    What we added to ``repaired``, and nothing describes:
+
+    - a negative binomial likelihood of counts with a dispersion per gene, on gene pixels only, in place of the squared
+      error, and with it counts that are drawn, with library sizes of training cells of the type;
+    - input on a logarithmic scale, its maximum from training cells, and validation on training cells set aside;
+    - Adam, β that rises during the first epochs, and ln σ² bounded to ±10.
 
     References
     ----------

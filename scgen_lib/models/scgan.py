@@ -32,7 +32,8 @@ from scgen_lib.parameters import Parameter
 
 Cells = int | Sequence[int] | Mapping[str, int]
 
-# What the released code does, and what this project does about it.
+# What the released code does, and what this project does about it: the description asks for the numbers of the critic's
+# updates (`critic_iters`); noise, epsilon and statistics are ours.
 VARIANTS = {
     "faithful": {
         "extra_critic_updates": 1,
@@ -349,8 +350,8 @@ def _share_empty(x: tf.Tensor) -> tf.Tensor:
 class ScGAN(FittedModel):
     """scGAN and cscGAN (Marouf et al. 2020): AnnData in, new cells out, of a class on demand.
 
-    The variant ``faithful`` computes what the released code does, ``repaired`` what was meant; see the list of
-    deviations.
+    The variant ``faithful`` computes what the released code does; ``repaired`` does what its parameter file asks for,
+    and has additions of our own. The notes list both.
 
     Parameters
     ----------
@@ -376,8 +377,8 @@ class ScGAN(FittedModel):
         Weight λ of the gradient penalty.
     critic_input_scale
         Factor of what the critic sees, c. The penalty asks for slopes of 1 whatever the units of expression are, and
-        with L in the ten thousands it holds a critic back for long; c = 0.01 is for short trainings, and for
-        ``repaired`` alone.
+        with L in the ten thousands it holds a critic back for long; c = 0.01 is our addition for short trainings, and
+        for ``repaired`` alone.
     bn_momentum
         What the moving statistics of ``batchnorm`` keep in an update: they generate the cells after training, and hold
         0.999^s of their start after s updates. Another value than 0.999 only in ``repaired``.
@@ -410,8 +411,20 @@ class ScGAN(FittedModel):
     every critic update. It does not have these: prior shares that are sorted by size instead of following their
     classes, cells without names of genes and classes, scGAN's broken generation, unseeded training, checkpoints that do
     not continue exactly; and it updates the generator after the critic, which the release leaves to chance.
-    ``repaired`` has none of them. In both, the initial weights of rectified layers have a standard deviation that is
-    0.3 % smaller.
+    In both, the initial weights of rectified layers have a standard deviation that is 0.3 % smaller.
+
+    What the description (parameter file and its documentation) asks for, and ``repaired`` does:
+
+    - `critic_iters` updates of the critic in every outer step, the first too;
+    - `lr_decay` and `critic_cond` have an effect.
+
+    What we added to ``repaired``, and nothing describes:
+
+    - 1e-12 under the root of the slope;
+    - noise of its own for the generator's update;
+    - one update of the moving statistics for each batch of generated cells;
+    - `critic_input_scale` and `bn_momentum`. Their defaults are the released constants, 1 and 0.999; 0.01 and 0.99,
+      which short trainings need, are settings of the chapters.
 
     The library size of generated cells is constant by construction. `simulate` turns them into counts on request, by
     library sizes of training cells.

@@ -120,14 +120,14 @@ def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) 
 
 
 def simulated_embeddings(
-    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "real"
+    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "held-out"
 ) -> Figure:
-    """Draw real and simulated cells of several stages of a training on common axes (figure F4).
+    """Draw held-out and simulated cells of several stages of a training on common axes (figure F4).
 
     Parameters
     ----------
     embeddings
-        For each method ("PCA") the coordinates of each set of cells ("real", "epoch 5"), cells × 2.
+        For each method ("PCA") the coordinates of each set of cells ("held-out", "epoch 5"), cells × 2.
     labels
         Label of each cell of each set.
     first
@@ -206,12 +206,12 @@ def cell_violins(tables: Mapping[str, pd.DataFrame], value: str, words: str, log
     return ax
 
 
-def gene_agreement(real: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw mean, variance and zeros of every gene, simulated against real (figure F6).
+def gene_agreement(held_out: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw mean, variance and zeros of every gene, simulated against held-out cells (figure F6).
 
     Parameters
     ----------
-    real, methods
+    held_out, methods
         Results of `metrics.realism.gene_curves`, the latter by method; the same genes in the same order.
 
     Returns
@@ -225,13 +225,13 @@ def gene_agreement(real: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> F
     )
     for line, (name, table) in zip(panels, methods.items(), strict=True):
         for ax, (key, words) in zip(line, quantities.items(), strict=True):
-            end = max(real[key].max(), table[key].max())
+            end = max(held_out[key].max(), table[key].max())
             ax.plot([0, end], [0, end], color=GREY, lw=1, zorder=0)
-            ax.plot(real[key], table[key], ".", ms=2.5, color=RUN, alpha=0.5, mew=0, rasterized=True)
+            ax.plot(held_out[key], table[key], ".", ms=2.5, color=RUN, alpha=0.5, mew=0, rasterized=True)
             if ax in panels[0]:
                 ax.set_title(words)
             if ax in panels[-1]:
-                ax.set_xlabel("real")
+                ax.set_xlabel("held-out cells")
         line[0].set_ylabel(name)
     return fig
 
