@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, places that one process at a time writes to, and names that a file can have."""
+"""Files that appear whole or not at all, places that one process at a time writes to, and names of files."""
 
 import contextlib
 import fcntl

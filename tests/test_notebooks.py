@@ -35,6 +35,8 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     (place,) = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
     assert "parameters.check_namespace(globals())" in code[place + 1].source
+    # no other cell is taken for it in a live session
+    assert [i for i, cell in enumerate(code) if parameters._is_parameters_cell(cell.source)] == [place]
 
 
 def test_the_book_can_draw_every_formula():
