@@ -8,11 +8,11 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from scgen_lib.errors import InputError
+from scgen_lib.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
     import anndata
@@ -50,6 +50,23 @@ def remove_partial(folder: str | os.PathLike) -> None:
     """Remove what a process that was killed has left half written in a folder and below, while `held` holds it."""
     for path in glob.iglob(f"{glob.escape(str(folder))}/**/.*.partial*", recursive=True):
         Path(path).unlink(missing_ok=True)
+
+
+def refuse_overwriting(targets: Iterable[str | os.PathLike], read: Mapping[str, Path]) -> None:
+    """Refuse to write to a file that is also read, through links too.
+
+    Raises
+    ------
+    ParameterError
+        Naming both.
+    """
+    for target in targets:
+        for name, source in read.items():
+            if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
+                raise ParameterError(
+                    f"Expected to write to another file than what is read, but {target} is {name}: name another place, "
+                    "or copy what is read."
+                )
 
 
 def expanded(path: str | os.PathLike) -> Path:

@@ -29,6 +29,9 @@ import yaml
 
 from scgen_lib.errors import ParameterError
 
+if typing.TYPE_CHECKING:
+    import nbformat
+
 Spec = dict[str, "Parameter"]
 
 # what papermill sets with --inject-paths and its kin
@@ -284,6 +287,25 @@ def _is_rule(rule: str) -> bool:
     return rule == "any" or bool(_RANGE.fullmatch(rule)) or rule.startswith(("one of ", "subset of "))
 
 
+def read_notebook(path: str | PathLike) -> "nbformat.NotebookNode":
+    """Read a notebook file.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        raise ParameterError(
+            f"Expected a Jupyter notebook, but {str(path)!r} cannot be read as one ({type(error).__name__}); "
+            "give the path of an .ipynb file."
+        ) from error
+
+
 def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     """Read the parameters of a notebook, given as a path or as the notebook itself.
 
@@ -292,16 +314,7 @@ def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     ParameterError
         If the file is no notebook, or has no cell tagged ``parameters``, or the cell does not parse.
     """
-    if not isinstance(notebook, Mapping):
-        import nbformat
-
-        try:
-            notebook = nbformat.read(notebook, as_version=4)
-        except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
-            raise ParameterError(
-                f"Expected a Jupyter notebook, but {str(notebook)!r} cannot be read as one ({type(error).__name__}); "
-                "give the path of an .ipynb file."
-            ) from error
+    notebook = notebook if isinstance(notebook, Mapping) else read_notebook(notebook)
     for cell in notebook["cells"]:
         if "parameters" in cell["metadata"].get("tags", ()):
             return parse(cell["source"])

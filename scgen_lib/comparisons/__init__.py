@@ -10,14 +10,13 @@ import importlib
 import importlib.util
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scgen_lib import provenance
+from scgen_lib import files, provenance
 from scgen_lib.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
@@ -182,18 +181,18 @@ def row(comparison: Comparison | str, dataset: str, method: str, seed: int, sett
 
 
 def key(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping) -> str:
-    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's file."""
+    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's files."""
     from scgen_lib import runner
 
     name = comparison if isinstance(comparison, str) else comparison.name
-    file = provenance.sha256(dataset) if Path(dataset).exists() else None
-    asked = [name, dataset, method, int(seed), dict(settings), file, runner.library_hash(), provenance.lock_hash()]
+    data = provenance.contents([dataset, settings])
+    asked = [name, dataset, method, int(seed), dict(settings), data, runner.library_hash(), provenance.lock_hash()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def row_file(dataset: str, method: str, seed: int) -> str:
     """Return the name of the file of a row."""
-    return "__".join(re.sub(r"[^\w.+-]+", "_", part) for part in (dataset, method, str(seed))) + ".json"
+    return f"{files.named(f'{dataset}__{method}__{seed}')}.json"
 
 
 def write_row(found: Mapping, path: str | Path) -> None:

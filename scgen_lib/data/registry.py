@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from scgen_lib.errors import DataError
+from scgen_lib.files import expanded
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,19 @@ def local_file(file: File) -> Path | None:
     )
 
 
+def unverified(name: str) -> list[Path]:
+    """Return the files of a data set, as far as they are on this machine, for which no hash is published."""
+    files = [file for file in DATASETS[name].sources if not file.hash] if name in DATASETS else []
+    folders = [os.environ.get("SCGEN_DATA_DIR") or cache_folder(), cache_folder()] if files else []
+    found = (next((path for folder in folders if (path := Path(folder, file.key)).is_file()), None) for file in files)
+    return [path for path in found if path]
+
+
 def cache_folder() -> Path:
     """Return the folder of downloaded files: ``SCGEN_CACHE_DIR``, else the user's cache folder."""
     import pooch
 
-    return Path(os.environ.get("SCGEN_CACHE_DIR") or pooch.os_cache("scgen_lib")).expanduser()
+    return expanded(os.environ.get("SCGEN_CACHE_DIR") or pooch.os_cache("scgen_lib"))
 
 
 def stored_file(file: File, folder: str | Path) -> Path | None:
