@@ -22,10 +22,11 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-from scgen_lib import provenance
+from scgen_lib import environment, provenance
 from scgen_lib.checkpoint import Checkpoint, optimizers
 from scgen_lib.errors import InputError, TrainingError
 
+environment.settle_keras()
 # Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
 tf.get_logger().setLevel("ERROR")
 

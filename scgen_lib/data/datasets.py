@@ -11,6 +11,7 @@ import numpy as np
 
 from scgen_lib.data import checks, readers, registry
 from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,7 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
     name = str(name_or_path)
     # a name has neither a folder nor a suffix: what has, is meant as a file even where it is missing
     if isinstance(name_or_path, Path) or Path(name).name != name or Path(name).suffix:
-        adata = _own(Path(name).expanduser(), transpose, labels)
+        adata = _own(expanded(name), transpose, labels)
     elif transpose:
         raise ParameterError(f"transpose serves .csv and .tsv tables, but {name!r} is none: leave it out.")
     elif name in registry.DATASETS:
@@ -128,7 +129,7 @@ def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | Non
     keys = (
         registry.FILES if names is None else dict.fromkeys(k for name in chosen for k in registry.DATASETS[name].files)
     )
-    folder = registry.cache_folder() if dest is None else Path(dest).expanduser()
+    folder = registry.cache_folder() if dest is None else expanded(dest)
     paths, failed = [], []
     for file in (registry.FILES[key] for key in keys):
         try:
