@@ -83,12 +83,12 @@ def expanded(path: str | os.PathLike) -> Path:
         raise InputError(f"Expected a home folder for {path}, but there is none: write the whole path.") from error
 
 
-def named(text: str) -> str:
-    """Return a name for a file that is made of a text; where it would be too long, a hash stands for its end."""
+def named(text: str, longest: int = LONGEST) -> str:
+    """Return a name for a file, of so many bytes at most, that is made of a text; a hash may stand for its end."""
     name = re.sub(r"[^\w.+-]+", "_", text)
-    if len(name.encode()) <= LONGEST:
+    if len(name.encode()) <= longest:
         return name
-    head = name.encode()[: LONGEST - 13].decode(errors="ignore")
+    head = name.encode()[: longest - 13].decode(errors="ignore")
     return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

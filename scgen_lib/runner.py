@@ -131,9 +131,14 @@ def run(
                 (run_dir / "records.json").unlink(missing_ok=True)
             _write_entry(run_dir, entry)
     if error:
-        where = f"; see {failed}." if failed.exists() else "."
-        raise RunError(f"{notebook.name} stopped with {error.removesuffix('.')}{where}")
+        raise RunError(f"{notebook.name} stopped with {failure(entry, failed.parent, failed.name)}")
     return entry
+
+
+def failure(entry: Mapping[str, object], folder: Path, name: str = "failed.ipynb") -> str:
+    """Return why a run failed, and where its notebook lies up to that point, if it got so far."""
+    copy = folder / name
+    return f"{entry['error'].removesuffix('.')}{f'; see {copy}' if copy.exists() else ''}."
 
 
 def _carry_out(
