@@ -1,6 +1,7 @@
 """Errors a user can cause: one sentence that says what was expected, what came and what to do."""
 
 import errno
+import os
 
 # what helps against an error of the operating system
 _HELP = {
@@ -45,9 +46,9 @@ class TrainingError(InputError):
     """A training that met a value that is not finite: nothing is made of its weights."""
 
 
-def told(error: OSError) -> str:
-    """Return an error of the operating system as one sentence."""
-    what = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    where = f"{error.filename}" if error.filename is not None else "a file"
+def told(error: OSError, path: object = None) -> str:
+    """Return an error of the operating system as one sentence; `path` says where, if the error itself does not."""
+    path = path if error.filename is None else error.filename
+    what = os.strerror(error.errno) if error.errno else " ".join(str(error).split()) or type(error).__name__
     help_ = _HELP.get(error.errno, "see to that and start again")
-    return f"Expected to read or write {where}, but the system says {what!r}: {help_}."
+    return f"Expected to read or write {'a file' if path is None else path}, but the system says {what!r}: {help_}."

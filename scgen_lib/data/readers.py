@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgen_lib.errors import DataError, InputError, ParameterError
+from scgen_lib.errors import DataError, InputError, ParameterError, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,8 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
             return reader(path, transpose, labels) if reader is _table else reader(path)
     except InputError:
         raise
+    except (PermissionError, BlockingIOError) as error:
+        raise DataError(told(error, path)) from error
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, zlib.error) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(

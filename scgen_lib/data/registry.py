@@ -195,7 +195,9 @@ def download(file: File, folder: str | Path) -> Path:
     )
     way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names."
     try:
-        return Path(store.fetch(file.key, progressbar=True))
+        path = Path(store.fetch(file.key, progressbar=True))
+        path.chmod(0o666 & ~_umask())  # pooch downloads into a temporary file, which is for its owner only
+        return path
     except requests.RequestException as error:
         raise DataError(
             f"{file.name} could not be downloaded from {file.url} ({type(error).__name__}): {way_out}"
@@ -211,3 +213,10 @@ def download(file: File, folder: str | Path) -> Path:
             f"{file.name} could not be written under {folder} ({reason}): make room there, or choose another folder "
             "with the variable SCGEN_CACHE_DIR or the destination of the fetch."
         ) from error
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

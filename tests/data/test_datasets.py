@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import os
 import re
+import stat
 import subprocess
 import sys
 import threading
@@ -199,6 +200,18 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(tiny, folders, source):
     put(folders / "cache" / "tiny", tiny_truth=b"half")
     check_tiny(data.load("tiny"))
     assert source.asked == ["tiny_truth.csv"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o027, 0o640)])
+def test_a_downloaded_file_can_be_read_by_whom_the_umask_allows(tiny, folders, source, umask, mode):
+    before = os.umask(umask)
+    try:
+        data.load("tiny")
+        path = folders / "cache" / "tiny" / "tiny one.csv"
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
 
 
 def test_a_download_of_other_bytes_is_refused_and_leaves_nothing(tiny, folders, source):

@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import gzip
 import io
+import os
 
 import h5py
 import numpy as np
@@ -329,3 +332,26 @@ def test_transcripts_get_their_symbols_once(tmp_path):
     for wrong in (other, tmp_path / "absent.txt"):
         with pytest.raises(DataError, match="Expected a table of gene symbols and transcript ids"):
             readers.transcript_symbols(wrong)
+
+
+def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    annotated().write_h5ad(tmp_path / "a.h5ad")
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+    with (tmp_path / "a.h5ad").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(
+            DataError, match=r"a\.h5ad, but .* 'Resource temporarily unavailable': another program has locked"
+        ):
+            load(tmp_path / "a.h5ad")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.csv")
+
+    write_table(tmp_path / "a.csv", ",")
+    monkeypatch.setattr(readers, "_table", refuse)
+    monkeypatch.setitem(readers._SAID, refuse, "a table")
+    monkeypatch.setattr(readers, "_reader", lambda path: refuse)
+    with pytest.raises(
+        DataError, match=r"a\.csv, but the system says 'Permission denied': see to it that you may read"
+    ):
+        load(tmp_path / "a.csv")
