@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import glob
 import hashlib
 import os
 import re
@@ -48,8 +47,10 @@ def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
 
 def remove_partial(folder: str | os.PathLike) -> None:
     """Remove what a process that was killed has left half written in a folder and below, while `held` holds it."""
-    for path in glob.iglob(f"{glob.escape(str(folder))}/**/.*.partial*", recursive=True):
-        Path(path).unlink(missing_ok=True)
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if re.match(r"\..*\.partial", name):
+                Path(parent, name).unlink(missing_ok=True)
 
 
 def refuse_overwriting(targets: Iterable[str | os.PathLike], read: Mapping[str, Path]) -> None:

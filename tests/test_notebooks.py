@@ -28,6 +28,12 @@ def test_a_notebook_is_stripped_but_for_its_reference_cells(path):
 
 
 @each
+def test_a_notebook_writes_results_whole_or_not_at_all(path):
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert ".write_h5ad(" not in code.replace("files.write_h5ad(", "")
+
+
+@each
 def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     notebook = nbformat.read(path, as_version=4)
     spec = parameters.from_notebook(notebook)
