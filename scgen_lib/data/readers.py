@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgen_lib.errors import DataError, InputError, ParameterError, told
+from scgen_lib.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
     ParameterError
         If ``transpose`` is asked of anything but a table.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise DataError(f"Expected counts in {path}, but there is no such file or folder: correct the path.")
     reader = _reader(path)
@@ -181,7 +182,7 @@ def transcript_symbols(path: str | Path) -> pd.Series:
     """
     import pandas as pd
 
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         width = len(pd.read_csv(path, sep="\t", header=None, nrows=1).columns)
         columns = {1: "id", 12: "symbol"} if width == 16 else {0: "symbol", 1: "id"}

@@ -116,8 +116,11 @@ def local_file(file: File) -> Path | None:
     folder = os.environ.get("SCGEN_DATA_DIR")
     if not folder:
         return None
-    if not Path(folder).is_dir():
-        raise DataError(f"SCGEN_DATA_DIR should name a folder, but {folder!r} is none: correct or unset the variable.")
+    folder = expanded(folder)
+    if not folder.is_dir():
+        raise DataError(
+            f"SCGEN_DATA_DIR should name a folder, but {str(folder)!r} is none: correct or unset the variable."
+        )
     path = Path(folder, file.key)
     if not path.is_file():
         return None
@@ -135,8 +138,8 @@ def local_file(file: File) -> Path | None:
 def unverified(name: str) -> list[Path]:
     """Return the files of a data set, as far as they are on this machine, for which no hash is published."""
     files = [file for file in DATASETS[name].sources if not file.hash] if name in DATASETS else []
-    folders = [os.environ.get("SCGEN_DATA_DIR") or cache_folder(), cache_folder()] if files else []
-    found = (next((path for folder in folders if (path := Path(folder, file.key)).is_file()), None) for file in files)
+    folders = [expanded(os.environ.get("SCGEN_DATA_DIR") or cache_folder()), cache_folder()] if files else []
+    found = (next((path for folder in folders if (path := folder / file.key).is_file()), None) for file in files)
     return [path for path in found if path]
 
 

@@ -186,6 +186,14 @@ def test_a_matrix_of_another_size_than_registered_is_refused(tiny, monkeypatch):
         data.load("tiny")
 
 
+def test_the_variables_of_the_folders_may_begin_with_the_home_folder(tiny, folders, source, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny.parent.parent))
+    monkeypatch.setenv("SCGEN_DATA_DIR", f"~/{tiny.parent.name}")
+    put(tiny)
+    check_tiny(data.load("tiny"))
+    assert source.asked == []
+
+
 def test_an_absent_file_falls_through_to_a_download_that_happens_once(tiny, folders, source):
     put(tiny)
     (tiny / "tiny one.csv").unlink()
