@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Bytes of a name that is made of a text; file systems take 255, and endings and the temporary name need some of them.
 LONGEST = 180
+# the lock file of a folder
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -46,8 +48,12 @@ def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
 
 
 def remove_partial(folder: str | os.PathLike) -> None:
-    """Remove what a process that was killed has left half written in a folder and below, while `held` holds it."""
-    for parent, _, names in os.walk(folder):
+    """Remove what a process that was killed has left half written in a folder and below, while `held` holds it.
+
+    A folder below that is held by itself is another run's.
+    """
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not os.path.exists(os.path.join(parent, name, LOCK))]
         for name in names:
             if re.match(r"\..*\.partial", name):
                 Path(parent, name).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import yaml
 from scgen_lib import parameters as grammar
 from scgen_lib import provenance
 from scgen_lib.errors import InputError, ParameterError, told
-from scgen_lib.files import expanded, held, named, refuse_overwriting, remove_partial
+from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, remove_partial
 
 if TYPE_CHECKING:
     import jupyter_client
@@ -117,7 +117,7 @@ def run(
     with contextlib.ExitStack() as stack:
         if run_dir:
             run_dir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(run_dir / ".lock", str(run_dir)))
+            stack.enter_context(held(run_dir / LOCK, str(run_dir)))
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(output.with_name(f".{named(output.name)}.lock"), str(output)))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from scgen_lib import comparisons, markdown, parameters, provenance, runner
 from scgen_lib.errors import InputError, ParameterError
-from scgen_lib.files import held, named, refuse_overwriting
+from scgen_lib.files import LOCK, held, named, refuse_overwriting
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 _LONGEST = 100
@@ -119,7 +119,7 @@ def reserve(batch: Batch) -> None:
     folder = Path(batch.folder)
     folder.mkdir(parents=True, exist_ok=True)
     stack = contextlib.ExitStack()
-    stack.enter_context(held(folder / ".lock", batch.folder))
+    stack.enter_context(held(folder / LOCK, batch.folder))
     atexit.register(stack.close)
 
 

@@ -59,8 +59,13 @@ def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp
         shutil.copy(temporary, deep / f"{temporary.name}x")
     for name in ("a.partial.json", ".hidden"):
         (deep / name).touch()
+    other = tmp_path / "rows [1]" / "other"
+    other.mkdir()
+    for name in (files.LOCK, ".a-1.partial.json"):
+        (other / name).touch()
     files.remove_partial(tmp_path / "rows [1]")
     assert {path.name for path in deep.iterdir()} == {"a.json", "a.partial.json", ".hidden"}
+    assert len(list(other.iterdir())) == 2  # another run's
 
 
 def test_an_h5ad_that_is_open_elsewhere_is_replaced_whole(tmp_path):

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import yaml
 
-from scgen_lib import parameters
+from scgen_lib import parameters, provenance
 from scgen_lib.errors import ParameterError
 
 CELL = """\
@@ -344,3 +344,12 @@ def test_a_value_edited_in_a_live_session_is_checked_and_recorded_without_the_ce
     capsys.readouterr()
     run_cells(shell, CELL.replace("300", "0"))
     assert "Parameter epochs must be int, in [1, inf), got 0" in capsys.readouterr().out
+
+
+def test_no_file_of_the_project_has_a_key_twice():
+    files = [
+        path for folder in ("scgen_lib", "workflow", "template") for path in (provenance.ROOT / folder).rglob("*.y*ml")
+    ]
+    assert len(files) > 8
+    for path in [*files, *provenance.ROOT.glob("*.yml")]:
+        assert parameters.read_yaml(path.read_text()) is not None, path
