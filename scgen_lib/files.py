@@ -70,8 +70,9 @@ def refuse_overwriting(targets: Iterable[str | os.PathLike], read: Mapping[str, 
     for target in targets:
         for name, source in read.items():
             if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
+                what = "both" if str(target) == name else name
                 raise ParameterError(
-                    f"Expected to write to another file than what is read, but {target} is {name}: name another place, "
+                    f"Expected to write to another file than what is read, but {target} is {what}: name another place, "
                     "or copy what is read."
                 )
 

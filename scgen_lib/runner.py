@@ -102,6 +102,10 @@ def run(
     given = grammar.injected(source) | {name: value for name, value in place.items() if name in spec}
     given |= dict(parameters or {})
     values = grammar.check(given, spec)
+    if out := values.get("out"):
+        out = values["out"] = str(expanded(out))
+    if run_dir and "out" in spec and out != str(run_dir):
+        raise ParameterError(f"Expected results in the run's folder {run_dir}, but out is {out}; leave out away.")
     failed = run_dir / "failed.ipynb" if run_dir else output.with_suffix(".failed.ipynb")
     if output.suffix != ".ipynb" or output == failed:
         raise ParameterError(f"Expected an output that is a notebook of its own, .ipynb, got {output}; name another.")
@@ -115,9 +119,9 @@ def run(
     }  # fmt: skip
     clock = time.monotonic()
     with contextlib.ExitStack() as stack:
-        if run_dir:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(run_dir / LOCK, str(run_dir)))
+        if folder := run_dir or out:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(Path(folder) / LOCK, str(folder)))
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(output.with_name(f".{named(output.name)}.lock"), str(output)))

@@ -10,7 +10,7 @@ import time
 import nbformat
 import pytest
 
-from scgen_lib import cli, provenance, runner
+from scgen_lib import cli, files, provenance, runner
 from scgen_lib.errors import ParameterError
 
 SAVE = """\
@@ -119,6 +119,8 @@ def test_values_and_file_names_may_begin_with_a_dash(tmp_path, write_notebook, m
     write_notebook(tmp_path / "-x.ipynb", parameters=declared)
     given = ["-p", "low", "-1e-3", "-p", "name_of", "-counts.csv", "--run-dir", "-mine"]
     seen = seen_by(monkeypatch, *given, "--", "-x.ipynb", "-page.ipynb")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert seen_by(monkeypatch, "-p", "out", "~/a", "--", "-x.ipynb", "b.ipynb")["out"] == str(tmp_path / "a")
     assert (seen["low"], seen["name_of"], seen["out"]) == (-1e-3, "-counts.csv", "-mine")
 
 
@@ -236,6 +238,15 @@ def test_a_second_run_into_one_place_is_refused_and_changes_nothing(tmp_path, wr
     assert json.loads((tmp_path / "mine/records.json").read_text())["records"][0]["value"] == 4.0
     assert json.loads((tmp_path / "mine/run.json").read_text())["status"] == "ok"
     assert {file.name for file in (tmp_path / "mine").iterdir()} == {"records.json", "run.json"}
+
+
+def test_results_lie_in_the_folder_of_the_run_which_is_held_however_it_is_named(notebook, capsys):
+    assert cli.main(["run", str(notebook), "page.ipynb", "--run-dir", "mine", "-p", "out", "other"]) == 2
+    line = "Expected results in the run's folder mine, but out is other; leave out away.\n"
+    assert capsys.readouterr().err == line
+    with files.held(files.LOCK, "mine"):
+        assert cli.main(["run", str(notebook), "page.ipynb", "-p", "out", "."]) == 2
+    assert "another run writes to ." in capsys.readouterr().err
 
 
 def test_records_that_vanish_fail_the_run_and_are_never_taken_for_none(tmp_path, write_notebook, monkeypatch):
