@@ -140,9 +140,9 @@ def run(
 
 
 def failure(entry: Mapping[str, object], folder: Path, name: str = "failed.ipynb") -> str:
-    """Return why a run failed, and where its notebook lies up to that point, if it got so far."""
-    copy = folder / name
-    return f"{entry['error'].removesuffix('.')}{f'; see {copy}' if copy.exists() else ''}."
+    """Return why a run failed, and where its notebook lies up to that point, or at least its entry of the ledger."""
+    seen = next((f"; see {path}" for path in (folder / name, folder / "run.json") if path.exists()), "")
+    return f"{entry['error'].removesuffix('.')}{seen}."
 
 
 def _carry_out(
