@@ -352,6 +352,72 @@ def standing(
     return f"{'; '.join(parts)}. In the mean {', '.join(ends)}."
 
 
+def surpassing(
+    table: "pd.DataFrame",
+    methods: Sequence[str],
+    other: str,
+    metrics: Mapping[str, Metric],
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Say which methods are better than another in the mean over equal seeds, and on whom the metrics disagree.
+
+    Parameters
+    ----------
+    table
+        As in `differences`.
+    methods, other
+        Names in the table.
+    metrics
+        What to judge by, in order.
+    names
+        Words for methods.
+
+    Returns
+    -------
+    str
+        A clause for each metric that has values, and a sentence where they disagree; empty without a value. From
+        `FEWEST` seeds on, what two standard errors hold is marked as within chance.
+    """
+    names, found, parts = names or {}, {}, []
+    for metric, rule in metrics.items():
+        losses = table.assign(value=table["value"].map(rule.loss))
+        own = {method: values for method in methods if (values := differences(losses, method, other, metric))}
+        ahead = [method for method, values in own.items() if statistics.fmean(values) < 0]
+        words = [
+            names.get(m, m) + (" (within chance)" if beyond_chance(own[m], [0.0] * len(own[m])) is False else "")
+            for m in ahead
+        ]
+        if own:
+            parts.append(f"{rule.label}: {', '.join(words) or 'none'}")
+        for method in own:
+            found.setdefault(method, set()).add(method in ahead)
+    split = [names.get(method, method) for method, both in found.items() if len(both) == 2]
+    ends = f" **The measures disagree** on {', '.join(split)}." if split else ""
+    return f"{'; '.join(parts)}.{ends}" if parts else ""
+
+
+def places(of: "pd.DataFrame", metrics: Mapping[str, Metric]) -> "pd.DataFrame":
+    """Return the place of each method by each metric, 1 the best mean, without the positive controls.
+
+    Parameters
+    ----------
+    of
+        A `table` of one data set.
+    metrics
+        What to judge by, in order.
+
+    Returns
+    -------
+    DataFrame
+        Index method, a column a metric that somebody has; NaN where a method has no value.
+    """
+    means = summary(of[of["role"] != POSITIVE]).dropna(subset=["mean"])
+    means = means[means["metric"].isin(metrics)]
+    losses = [metrics[metric].loss(value) for metric, value in zip(means["metric"], means["mean"], strict=True)]
+    wide = means.assign(loss=losses).pivot_table("loss", "method", "metric", sort=False)
+    return wide.rank(method="min").reindex(columns=[metric for metric in metrics if metric in wide])
+
+
 def gaps(of: "pd.DataFrame") -> "pd.DataFrame":
     """Return what a `table` lacks: dataset, method, seed and reason, a line a gap."""
     lines = of[of["reason"].notna()]

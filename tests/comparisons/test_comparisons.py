@@ -245,3 +245,20 @@ def test_what_seeds_alone_do_is_named_from_three_seeds_on():
         "some differences from b lie within what seeds alone do."
     )
     assert comparisons.standing(clear, "a", ["b"], {"error": LOWER}).endswith("In the mean better than b.")
+
+
+def test_the_better_ones_by_each_measure_are_named_and_those_on_whom_they_disagree():
+    values = long(error_a=[1.0], error_b=[2.0], error_c=[4.0], error_n=[3.0],
+                  score_a=[3.0], score_b=[1.0], score_c=[1.0], score_n=[2.0])  # fmt: skip
+    both = {"error": LOWER, "score": HIGHER}
+    words = comparisons.surpassing(values, ["a", "b", "c", "nobody"], "n", both, {"b": "B"})
+    assert words == "error: a, B; score: a. **The measures disagree** on B."
+    assert comparisons.surpassing(values, ["c"], "n", both) == "error: none; score: none."
+    assert comparisons.surpassing(values, ["nobody"], "n", both) == ""
+    near = long(error_a=[1.0, 3.0, 1.9], error_n=[2.0, 1.0, 3.0])
+    assert comparisons.surpassing(near, ["a"], "n", {"error": LOWER}) == "error: a (within chance)."
+
+
+def test_places_are_by_the_mean_and_leave_out_who_knows_the_answer():
+    found = comparisons.places(table(seeds=[0, 1]), comparison().metrics)
+    assert found["error"].dropna().to_dict() == {"good": 1, "nothing": 2, "poor": 3}
