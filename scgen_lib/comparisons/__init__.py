@@ -343,13 +343,50 @@ def standing(
         "worse than": [names.get(o, o) for o, signs in found.items() if not any(signs)],
     }
     split = [names.get(o, o) for o, signs in found.items() if any(signs) and not all(signs)]
-    ends = [f"{how} {' and '.join(whom)}" + (" by all of these" if len(parts) > 1 else "")
+    ends = [f"{how} {', '.join(whom)}" + (" by all of these" if len(parts) > 1 else "")
             for how, whom in words.items() if whom]  # fmt: skip
     if split:
-        ends.append(f"**the measures disagree** on {' and '.join(split)}")
+        ends.append(f"**the measures disagree** on {', '.join(split)}")
     if near:
-        ends.append(f"some differences from {' and '.join(sorted(near))} lie within what seeds alone do")
-    return f"{'; '.join(parts)}. In the mean {', '.join(ends)}."
+        ends.append(f"some differences from {', '.join(sorted(near))} lie within what seeds alone do")
+    return f"{'; '.join(parts)}. In the mean {'; '.join(ends)}."
+
+
+def steps(
+    table: "pd.DataFrame", pairs: Mapping[str, tuple[str, str]], metrics: Mapping[str, Metric], forms: Mapping[str, str]
+) -> "pd.DataFrame":
+    """Return what each of several differences does by itself, on the same data and seeds.
+
+    Parameters
+    ----------
+    table
+        Columns dataset, seed, method, metric and value.
+    pairs
+        Words for a difference → the methods with and without it.
+    metrics
+        What to look at, in order; those that are better in one direction are asked whether they agree.
+    forms
+        Format of a metric's differences where it is not ``".3f"``.
+
+    Returns
+    -------
+    DataFrame
+        A row a data set and difference that was measured there: dataset, difference, seeds (their number), a column a
+        metric with its words ("–" without a value), and disagree: whether one of the first two metrics says better and
+        the other worse.
+    """
+    import pandas as pd
+
+    rows = []
+    for dataset, own in table.groupby("dataset", sort=False):
+        for words, pair in pairs.items():
+            found = {metric: differences(own, *pair, metric) for metric in metrics}
+            if seeds := max(map(len, found.values())):
+                shown = {m: said(each, forms.get(m, ".3f")) if each else "–" for m, each in found.items()}
+                first, second = (sum(found[m]) * (1 if metrics[m].better == "lower" else -1) for m in list(metrics)[:2])
+                row = {"dataset": dataset, "difference": words, "seeds": seeds}
+                rows.append(row | shown | {"disagree": first * second < 0})
+    return pd.DataFrame(rows, columns=["dataset", "difference", "seeds", *metrics, "disagree"])
 
 
 def surpassing(

@@ -262,3 +262,14 @@ def test_the_better_ones_by_each_measure_are_named_and_those_on_whom_they_disagr
 def test_places_are_by_the_mean_and_leave_out_who_knows_the_answer():
     found = comparisons.places(table(seeds=[0, 1]), comparison().metrics)
     assert found["error"].dropna().to_dict() == {"good": 1, "nothing": 2, "poor": 3}
+
+
+def test_one_difference_at_a_time_is_paired_and_says_where_two_measures_disagree():
+    values = long(score_a=[3.0, 4.0], score_b=[1.0, 1.0], error_a=[2.0, 3.0], error_b=[1.0, 1.5], epochs_a=[9, 12])
+    metrics = {"score": HIGHER, "error": LOWER, "epochs": comparisons.Metric("epochs", 0.0)}
+    asked = {"more": ("a", "b"), "less": ("b", "a"), "none": ("a", "nobody")}
+    found = comparisons.steps(values.assign(dataset="x"), asked, metrics, {"score": ".1f"})
+    assert found["difference"].tolist() == ["more", "less"]
+    assert found.iloc[0].tolist() == ["x", "more", 2, "+2.5", "+1.250", "–", True]
+    agree = long(score_a=[3.0], score_b=[1.0], error_a=[1.0], error_b=[2.0]).assign(dataset="x")
+    assert not comparisons.steps(agree, {"more": ("a", "b")}, metrics, {})["disagree"].any()
