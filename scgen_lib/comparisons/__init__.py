@@ -11,6 +11,7 @@ import importlib.util
 import json
 import math
 import re
+import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scgen_lib import provenance
 from scgen_lib.errors import InputError, ParameterError
+from scgen_lib.findings import FEWEST, beyond_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,12 +260,96 @@ def summary(of: "pd.DataFrame") -> "pd.DataFrame":
     Returns
     -------
     DataFrame
-        dataset, method, role, metric, mean, sd (ddof 1; NaN for one seed), n (seeds with a value) and reason (of the
-        first gap, or None).
+        dataset, method, role, metric, mean, sd (see `spread`), n (seeds with a value) and reason (of the first gap, or
+        None).
     """
     groups = of.groupby(["dataset", "method", "role", "metric"], sort=False)
-    found = groups["value"].agg(mean="mean", sd="std", n="count").astype({"n": int})
+    found = groups["value"].agg(mean="mean", sd=spread, n="count").astype({"n": int, "sd": float})
     return found.assign(reason=groups["reason"].agg(_first)).reset_index()
+
+
+def spread(values: Iterable[float]) -> float:
+    """Return the sd over seeds (ddof 1), NaN below `FEWEST` of them: two tell nothing of their spread."""
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.stdev(finite) if len(finite) >= FEWEST else math.nan
+
+
+def differences(table: "pd.DataFrame", method: str, other: str, metric: str) -> list[float]:
+    """Return one method's values less another's, seed by seed, over the seeds that both have.
+
+    Parameters
+    ----------
+    table
+        Columns seed, method, metric and value, of one data set.
+    method, other, metric
+        Names in the table.
+    """
+    values = table[table["metric"] == metric].pivot_table(index="seed", columns="method", values="value")
+    values = values.reindex(columns=[method, other]).dropna()
+    return (values[method] - values[other]).tolist()
+
+
+def said(values: Sequence[float], form: str = ".3f") -> str:
+    """Say the mean of differences with its sign, and their sd where there are seeds enough."""
+    words, sd = f"{statistics.fmean(values):+{form}}".replace("-", "−"), spread(values)
+    return words if math.isnan(sd) else f"{words} ± {sd:{form}}"
+
+
+def standing(
+    table: "pd.DataFrame",
+    method: str,
+    others: Sequence[str],
+    metrics: Mapping[str, Metric],
+    names: Mapping[str, str] | None = None,
+    form: str = ".3f",
+) -> str:
+    """Say how a method differs from others on the same seeds, and whether the metrics agree on who is better.
+
+    Parameters
+    ----------
+    table
+        As in `differences`.
+    method, others
+        Names in the table; others that it lacks are passed over.
+    metrics
+        What to judge by, in order.
+    names
+        Words for methods.
+    form
+        Format of the differences.
+
+    Returns
+    -------
+    str
+        A clause for each metric, and a sentence of what follows; empty without a value. "Better" and "worse" are of the
+        mean over seeds; what two standard errors hold is said to be within chance, from `FEWEST` seeds on.
+    """
+    names, found, parts, near = names or {}, {}, [], set()
+    for metric, rule in metrics.items():
+        losses = table.assign(value=table["value"].map(rule.loss))
+        own = {other: values for other in others if (values := differences(table, method, other, metric))}
+        for other in own:
+            loss = differences(losses, method, other, metric)
+            found.setdefault(other, []).append(statistics.fmean(loss) < 0)
+            if beyond_chance(loss, [0.0] * len(loss)) is False:
+                near.add(names.get(other, other))
+        if own:
+            each = ", ".join(f"{said(values, form)} against {names.get(o, o)}" for o, values in own.items())
+            parts.append(f"{rule.label}: {each}")
+    if not parts:
+        return ""
+    words = {
+        "better than": [names.get(o, o) for o, signs in found.items() if all(signs)],
+        "worse than": [names.get(o, o) for o, signs in found.items() if not any(signs)],
+    }
+    split = [names.get(o, o) for o, signs in found.items() if any(signs) and not all(signs)]
+    ends = [f"{how} {' and '.join(whom)}" + (" by all of these" if len(parts) > 1 else "")
+            for how, whom in words.items() if whom]  # fmt: skip
+    if split:
+        ends.append(f"**the measures disagree** on {' and '.join(split)}")
+    if near:
+        ends.append(f"some differences from {' and '.join(sorted(near))} lie within what seeds alone do")
+    return f"{'; '.join(parts)}. In the mean {', '.join(ends)}."
 
 
 def gaps(of: "pd.DataFrame") -> "pd.DataFrame":
