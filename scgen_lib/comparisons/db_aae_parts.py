@@ -115,12 +115,16 @@ def values(parts: pd.DataFrame, method: str, metric: str) -> list[float]:
 
 def differ(parts: pd.DataFrame, pair: Sequence[str]) -> dict[str, list[float]]:
     """By measure the first model's score less the second one's, seed by seed; measures without one are left out."""
+    if pair[0] == pair[1]:
+        return {m: [0.0] * len(own) for m in MEASURES if (own := values(parts, pair[0], m))}
     found = {metric: comparisons.differences(parts, *pair, metric) for metric in MEASURES}
     return {metric: difference for metric, difference in found.items() if difference}
 
 
 def standing(parts: pd.DataFrame, method: str, *others: str) -> str:
-    """Say how a model differs from others by each of `MEASURES`, and whether these agree."""
+    """Say how a model differs from others by each of `MEASURES`, and whether these agree; one is not told from itself."""
+    if others == (method,):
+        return f"both are the same here ({method})"
     return comparisons.standing(parts, method, others, MEASURES, form=".4f")
 
 

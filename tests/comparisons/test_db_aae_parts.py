@@ -79,6 +79,15 @@ def test_harm_is_told_by_every_measure_and_disagreement_is_said():
     assert parts_of.harm(better, pairs).startswith("error of the reconstruction: rises by none;")
 
 
+def test_searches_that_choose_the_same_batch_size_make_no_difference():
+    made, pairs = parts_of.models(None, 4, 80, 20, 200, [16, 16, 24])
+    values = long(**{pairs["D3"][0]: {"kept": [1.0, 2.0]}, pairs["D4"][1]: {"kept": [0.5, 1.0]}})
+    assert parts_of.differ(values, pairs["D3"]) == {"kept": [0.0, 0.0]}
+    assert parts_of.standing(values, *pairs["D3"]) == "both are the same here (repaired, B = 16)"
+    assert parts_of.differ(values, pairs["D4"]) == {"kept": [0.5, 1.0]}
+    assert len(made) == len(parts_of.models(None, 4, 80, 20, 200)[0]) + 2
+
+
 def test_genes_at_0_are_told_with_their_share_of_the_error():
     told = parts_of.idle(long(faithful={"genes at 0": [0.1, 0.3], "error in genes at 0": [0.8, 0.9]}), "faithful")
     assert told == "faithful: 20% of the genes at 0 in every cell, with 85% of the error of the reconstruction"
