@@ -122,7 +122,7 @@ def differ(parts: pd.DataFrame, pair: Sequence[str]) -> dict[str, list[float]]:
 
 
 def standing(parts: pd.DataFrame, method: str, *others: str) -> str:
-    """Say how a model differs from others by each of `MEASURES`, and whether these agree; one is not told from itself."""
+    """Say how a model differs from others by each of `MEASURES`, and whether these agree."""
     if others == (method,):
         return f"both are the same here ({method})"
     return comparisons.standing(parts, method, others, MEASURES, form=".4f")
