@@ -244,17 +244,17 @@ def dr_a(case: Case, seed: int, settings: Mapping, variant: str) -> np.ndarray:
 
 
 def dr_a_faithful(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """DR-A as its released code computes it."""
+    """DR-A as its released code computes it, with the guards that it lacks."""
     return dr_a(case, seed, settings, "faithful")
 
 
 def dr_a_repaired(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """DR-A as its paper describes it."""
+    """DR-A with the game that its paper describes, and additions of our own."""
     return dr_a(case, seed, settings, "repaired")
 
 
 def dca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """The bottleneck of DCA, between hidden layers of 64 units."""
+    """The bottleneck of the repaired DCA, between hidden layers of 64 units."""
     chosen = complete(settings)
     model, epochs = DCA(hidden=(64, chosen["z_dim"], 64), seed=seed), chosen["epochs"]["dca"]
     with _compiled_if_long(epochs * math.ceil(case.train.n_obs / 32)):
@@ -263,7 +263,7 @@ def dca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
 
 
 def db_aae(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """The code of DB-AAE."""
+    """The code of the repaired DB-AAE."""
     chosen = complete(settings)
     model, epochs = DBAAE(latent_dim=chosen["z_dim"], seed=seed), chosen["epochs"]["db_aae"]
     with _compiled_if_long((epochs or 20) * math.ceil(case.train.n_obs / 32)):
