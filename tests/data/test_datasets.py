@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+import anndata
 import numpy as np
 import pytest
 from scipy import sparse
@@ -398,3 +399,19 @@ def test_importing_the_package_loads_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder, env=os.environ
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_an_excerpt_takes_cells_from_everywhere_and_genes_that_are_expressed():
+    x = sparse.random(100, 400, density=0.2, random_state=0, format="csr", data_rvs=lambda n: np.ones(n, int))
+    x = sparse.hstack([sparse.csr_matrix((100, 600), dtype=int), x], format="csr")
+    x = sparse.vstack([sparse.csr_matrix((50, 1000), dtype=int), x], format="csr")
+    part = data.excerpt(anndata.AnnData(x, layers={"true_counts": x}), 30, 40)
+    assert part.shape[0] in range(20, 31)
+    assert part.shape[1] == 40
+    assert data.checks.totals(part.X).min() > 0
+    assert data.checks.totals(part.X, 0).min() > 0
+    assert list(part.obs_names.astype(int)) == sorted(part.obs_names.astype(int))
+    assert int(part.obs_names[-1]) > 130
+    assert list(part.var_names.astype(int)) == sorted(part.var_names.astype(int))
+    assert part.layers["true_counts"].shape == part.shape
+    assert data.excerpt(part, 10).n_vars == 40
