@@ -25,7 +25,7 @@ from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
-from scgen_lib.models.scgan_cells import process
+from scgen_lib.models.scgan_cells import OWN_SPLIT, process
 from scgen_lib.preprocess import LogNormaliser
 
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
@@ -200,7 +200,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     if most is not None and most < cells.n_obs:
         cells = cells[np.sort(np.random.default_rng(seed).permutation(cells.n_obs)[:most])].copy()
     cells = process(cells, min_class_size=chosen["min_class_size"], test_cells=chosen["test_cells"], split_seed=seed)
-    cells, test = (cells[(cells.obs["split"] == part).to_numpy()].copy() for part in ("train", "test"))
+    cells, test = (cells[(cells.obs[OWN_SPLIT] == part).to_numpy()].copy() for part in ("train", "test"))
     # nothing can be learnt about a gene that no training cell has
     genes, most = checks.totals(cells.layers["counts"], 0) > 0, chosen["n_top_genes"]
     if most is not None and most < genes.sum():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgen_lib.errors import DataError
+from scgen_lib.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,6 +241,21 @@ def scoring(labels: Sequence, min_cells: int = 5, min_classes: int = 2) -> tuple
     if len(large) == mask.sum() > 1:
         return none, f"each of the {len(large)} classes is a single cell"
     return mask, None
+
+
+def check_label_key(key: str, *own: str) -> None:
+    """Refuse labels in a column of ``obs`` that the caller writes, and so would overwrite.
+
+    Raises
+    ------
+    ParameterError
+        Naming the column.
+    """
+    if key in own:
+        raise ParameterError(
+            f"expected labels in a column of their own, got obs[{key!r}], which is written here: rename yours with "
+            f"adata.obs.rename(columns={{{key!r}: 'my_{key}'}})"
+        )
 
 
 def label_codes(adata: AnnData, key: str, known: Sequence[str], what: str = "classes") -> np.ndarray:

@@ -8,7 +8,6 @@ variational autoencoder for prediction and feature recovery applied to intrusion
 """
 
 import math
-import numbers
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
@@ -24,7 +23,7 @@ from scipy.special import gammaln
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel, NotedNet
+from scgen_lib.models.base import FittedModel, NotedNet, wanted_cells
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
 
@@ -473,6 +472,7 @@ class CVAE(FittedModel):
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
+        checks.check_label_key(label_key, "cvae_library")
         counts = checks.get_counts(adata)
         names = checks.check_labels(adata, label_key, min_classes=1).astype(str)
         labels = list(pd.unique(names))
@@ -560,8 +560,8 @@ class CVAE(FittedModel):
         AnnData
             Cells in the order of `cells` × the genes of the training: counts (int32, CSR) in ``X`` and
             ``layers["counts"]``, types in ``obs[label_key]``, for likelihoods of counts the drawn library size in
-            ``obs["library"]``; settings and seed in ``uns["cvae"]``, and for ``mse`` and ``bce`` the largest mean count
-            of a pixel without a gene as "padding_maximum".
+            ``obs["cvae_library"]``; settings and seed in ``uns["cvae"]``, and for ``mse`` and ``bce`` the largest mean
+            count of a pixel without a gene as "padding_maximum".
 
         Raises
         ------
@@ -600,7 +600,7 @@ class CVAE(FittedModel):
         obs = pd.DataFrame({net.note["label_key"]: types}, index=[f"simulated_{i}" for i in range(counts.shape[0])])
         about = {name: value for name, value in settings.items() if value is not None}
         if net.counts_likelihood:
-            obs["library"] = np.concatenate(drawn)
+            obs["cvae_library"] = np.concatenate(drawn)
         else:
             about["padding_maximum"] = float(padding)
         simulated = anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=net.note["var_names"]))
@@ -609,19 +609,8 @@ class CVAE(FittedModel):
         return simulated
 
     def _target(self, cells: int | Mapping[str, int]) -> dict[str, int]:
-        target = dict(cells) if isinstance(cells, Mapping) else dict.fromkeys(self.labels, cells)
-        for name, n in target.items():
-            if name not in self.labels:
-                raise ParameterError(
-                    f"expected types among {', '.join(self.labels)}, got {name!r}: choose from these, or train with it"
-                )
-            if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
-                raise ParameterError(
-                    f"expected a whole number of cells of at least 0, got {n!r} for {name!r}: give how many to simulate"
-                )
-        if not sum(target.values()):
-            raise ParameterError("expected at least one cell to simulate, got none of any type: raise a number")
-        return {name: int(n) for name, n in target.items()}
+        asked = cells if isinstance(cells, Mapping) else dict.fromkeys(self.labels, cells)
+        return wanted_cells(asked, self.labels, "types")
 
     def _cells_of(self, code: int, name: str) -> np.ndarray:
         cells = self.net.note["cells"]
