@@ -137,7 +137,7 @@ def gene_order(counts: Matrix, by: str) -> np.ndarray | None:
     if by == "file":
         return None
     if by == "mean":
-        return np.argsort(-np.asarray(counts.mean(axis=0)).ravel(), kind="stable")
+        return np.argsort(-checks.totals(counts, 0), kind="stable")
     logs = np.log1p(training.dense(counts) / libraries(counts)[:, None] * 1e4)
     # A constant gene has no correlation.
     varies = logs.std(axis=0) > 0

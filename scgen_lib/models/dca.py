@@ -383,7 +383,7 @@ class DCA(FittedModel):
         arrays = self._arrays(counts, standardiser)
         mean_bias = None
         if added and self.config["ae_type"] != "normal":
-            bias = np.log(np.asarray(counts.mean(axis=0), "float64").ravel() / arrays["size_factor"].mean())
+            bias = np.log(checks.totals(counts, 0) / counts.shape[0] / arrays["size_factor"].mean())
             mean_bias = -bias if AE_TYPES[self.config["ae_type"]].tied else bias
         names = [
             "ae_type",

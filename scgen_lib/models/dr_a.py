@@ -833,7 +833,7 @@ class DRA(FittedModel):
 
 def _library_prior(values: Matrix) -> list[float]:
     """Mean and population variance of the logarithm of the cells' sums."""
-    total = np.asarray(values.sum(axis=1), "float64").ravel()
+    total = checks.totals(values)
     if not (total > 0).all():
         raise DataError(
             f"expected a count in every training cell, got none in {int((total <= 0).sum())} of {len(total)}: remove "
