@@ -1,6 +1,7 @@
 """Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import nbformat
 import pytest
 
 from scgen_lib import parameters, provenance
+from scgen_lib.errors import ParameterError
 
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -43,6 +45,43 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     assert "parameters.check_namespace(globals())" in code[place + 1].source
     # no other cell is taken for it in a live session
     assert [i for i, cell in enumerate(code) if parameters._is_parameters_cell(cell.source)] == [place]
+
+
+@each
+def test_a_seed_is_what_all_that_takes_it_can_take(path):
+    # scikit-learn takes 32 bits
+    spec = parameters.from_notebook(path)
+    seeds = [p for name, p in spec.items() if re.fullmatch(r"\w*seeds?|masks", name) and p.rule.startswith("in [0,")]
+    assert seeds
+    for parameter in seeds:
+        largest = [2**32 - 1] if isinstance(parameter.default, list) or parameter.default is None else 2**32 - 1
+        assert parameter.check(largest) == largest
+        with pytest.raises(ParameterError, match=parameter.name):
+            parameter.check([2**32] if isinstance(largest, list) else 2**32)
+
+
+@each
+def test_a_file_can_be_the_other_way_round(path):
+    assert parameters.from_notebook(path)["transpose"].default is False
+    code = "".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "transpose=transpose" in code or '"transpose": transpose' in code or "settings_of(settings)" in code
+
+
+def test_a_parameter_file_that_asks_for_clusters_gets_them(tmp_path):
+    notebook = provenance.ROOT / "notebooks" / "scgan.ipynb"
+    code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    content = {"input_ds": {"clustering": {"res": 0.3}}, "model": {"type": "cscGAN"}}
+    (tmp_path / "parameters.json").write_text(json.dumps({"experiments": {"mine": content}}))
+
+    def prepared(**given):
+        namespace = parameters.check({"parameters_json": str(tmp_path / "parameters.json")} | given,
+                                     parameters.from_notebook(notebook))  # fmt: skip
+        exec(code[2], namespace)
+        return namespace
+
+    asked = prepared()
+    assert (asked["clusters"], asked["resolution"]) == (True, 0.3)
+    assert prepared(label_key="mine")["clusters"] is False
 
 
 def test_the_book_can_draw_every_formula():

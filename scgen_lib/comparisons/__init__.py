@@ -23,6 +23,7 @@ from scgen_lib.findings import FEWEST, beyond_chance
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 NAMES = ("denoising", "simulation", "representation")
 NEGATIVE, BASELINE, METHOD, POSITIVE = ROLES = ("negative control", "baseline", "method", "positive control")
@@ -142,6 +143,23 @@ def complete(settings: Mapping, defaults: Mapping) -> dict:
     if unknown := sorted(set(settings) - set(defaults)):
         raise ParameterError(f"Expected settings among {', '.join(defaults)}, got {unknown[0]!r}; use one of them.")
     return dict(defaults) | dict(settings)
+
+
+def load(dataset: str, settings: Mapping) -> "AnnData":
+    """Load a data set; of the settings, "labels" and "transpose" are for a user's own files alone.
+
+    Raises
+    ------
+    DataError
+        If it cannot be had.
+    ParameterError
+        If a file that says itself which way round it is shall be transposed.
+    """
+    from scgen_lib import data
+    from scgen_lib.data import registry, splatter
+
+    own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
+    return data.load(dataset, **{name: settings[name] for name in ("labels", "transpose") if own})
 
 
 def row(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping | None = None) -> dict:

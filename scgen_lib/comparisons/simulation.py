@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scgen_lib import comparisons, data
+from scgen_lib import comparisons
 from scgen_lib.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
-from scgen_lib.data import checks, registry, splatter
+from scgen_lib.data import checks, splatter
 from scgen_lib.metrics import realism
 from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
@@ -31,6 +31,7 @@ from scgen_lib.preprocess import LogNormaliser
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
     "labels": None,
+    "transpose": False,
     "max_cells": None,
     "n_top_genes": None,
     "min_class_size": 30,
@@ -178,7 +179,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seed
         Of the sample, the split, the controls and all fits of the scores.
     settings
-        "labels" (column of ``obs`` with the types, for an own file), "max_cells" (None: all), "min_class_size",
+        "labels" (column of ``obs`` with the types) and "transpose" (genes × cells), both for own files only,
+        "max_cells" (None: all), "min_class_size" (types without as many cells are left out),
         "test_cells" (a number or a share), "n_top_genes" (most variable among the training cells, at most; None: all),
         "score_cells" (cells a side, at most; None: as many as there are), "forest_trees".
 
@@ -190,15 +192,10 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         No such setting.
     """
     chosen = complete(settings)
-    own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
-    cells = data.load(dataset, labels=chosen["labels"] if own else None)
-    if "cell_type" in cells.obs:
-        cells = cells[cells.obs["cell_type"].notna().to_numpy()].copy()
-    else:
-        cells.obs["cell_type"] = pd.Categorical([ONE_TYPE] * cells.n_obs)
-    most = chosen["max_cells"]
+    cells, most = _typed(comparisons.load(dataset, chosen), chosen["min_class_size"]), chosen["max_cells"]
     if most is not None and most < cells.n_obs:
         cells = cells[np.sort(np.random.default_rng(seed).permutation(cells.n_obs)[:most])].copy()
+        cells = _typed(cells, chosen["min_class_size"])
     cells = process(cells, min_class_size=chosen["min_class_size"], test_cells=chosen["test_cells"], split_seed=seed)
     cells, test = (cells[(cells.obs[OWN_SPLIT] == part).to_numpy()].copy() for part in ("train", "test"))
     # nothing can be learnt about a gene that no training cell has
@@ -217,6 +214,14 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     types = cells.obs["cell_type"].astype(str).to_numpy()
     wanted = np.random.default_rng([seed, n]).permutation(types)[:n]
     return Case(cells, train, frame, wanted)
+
+
+def _typed(cells: anndata.AnnData, least: int) -> anndata.AnnData:
+    """Return the cells with a type, or all cells as of one type where their labels do not score."""
+    _, unscored = checks.scoring(cells.obs.get("cell_type", []), least)
+    if unscored:
+        cells.obs["cell_type"] = pd.Categorical([ONE_TYPE] * cells.n_obs)
+    return cells[cells.obs["cell_type"].notna().to_numpy()].copy()
 
 
 def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, float]:
