@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 
+import anndata
 import nbformat
+import numpy as np
 import pytest
 
 from scgen_lib import parameters, provenance
@@ -149,6 +151,18 @@ def prepare(path, target, **values):
 @each
 def test_a_notebook_runs_at_test_size(path, tmp_path):
     passed, report = nbval(prepare(path, tmp_path / path.name, fast=True))
+    assert passed, report
+
+
+@pytest.mark.parametrize("chapter", ["dca", "db_aae"])
+def test_labels_that_do_not_score_leave_their_scores_out(chapter, tmp_path):
+    rng = np.random.default_rng(0)
+    cells = anndata.AnnData(rng.poisson(rng.gamma(1, 3, 80), (120, 80)) + np.eye(120, 80, dtype=int))
+    cells.obs["cell_type"] = np.where(np.arange(120) < 3, "rare", "common")
+    cells.write_h5ad(tmp_path / "mine.h5ad")
+    path = provenance.ROOT / "notebooks" / f"{chapter}.ipynb"
+    target = prepare(path, tmp_path / path.name, fast=True, dataset=str(tmp_path / "mine.h5ad"))
+    passed, report = nbval(target)
     assert passed, report
 
 
