@@ -65,7 +65,7 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
     path = expanded(path)
     if not path.exists():
         raise DataError(f"Expected counts in {path}, but there is no such file or folder: correct the path.")
-    reader = reader_of(path)
+    reader = _reader(path)
     options = {"transpose": transpose, "labels": labels, "genome": genome}
     for name, serves in (("transpose", ".csv, .tsv and .h5ad files"), ("genome", "10x files")):
         if options[name] and name not in _OPTIONS[reader]:
@@ -428,7 +428,7 @@ _OPTIONS = {
 }
 
 
-def reader_of(path: Path) -> Callable[..., AnnData]:
+def _reader(path: Path) -> Callable[..., AnnData]:
     """Return the reader of a file: of HDF5 the content decides, where it can be opened."""
     if path.is_dir():
         return _mtx_folder
