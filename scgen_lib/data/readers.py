@@ -79,7 +79,7 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
         raise
     except (PermissionError, BlockingIOError) as error:
         raise DataError(told(error, path)) from error
-    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, zlib.error) as error:
+    except (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, zlib.error, csv.Error) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
             f"{path.name} could not be read as {_SAID[reader]} ({reason}): check that the file is whole and of "
