@@ -7,8 +7,13 @@ CORES   ?= all
 BIN   := .venv/bin
 READY := .venv/ready
 HTML  := _build/html/index.html
+# The programs of a virtual environment know its place; in a checkout that was moved since it is made anew.
+MOVED := $(shell test -L .venv || ! test -s $(READY) || test "$$(cat $(READY))" = "$$(pwd -P)" || echo moved)
+# What a user has set for other projects: pip would install elsewhere, Python take other packages.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PYTHONPATH PYTHONHOME
 
-.PHONY: book run pages html test lint browser lock clean
+.PHONY: book run pages html test lint browser lock clean $(if $(MOVED),$(READY))
 .DELETE_ON_ERROR:
 
 book: run
@@ -17,21 +22,21 @@ book: run
 
 # A run that fails does not end the build here: the next step names each one and ends it.
 run: $(READY)
-	-$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --config edition=$(EDITION)
+	-$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --config edition=$(EDITION)
 
 pages: $(READY)
-	$(BIN)/scgen pages --edition $(EDITION)
+	$(BIN)/python -m scgen_lib.cli pages --edition $(EDITION)
 
 html: $(READY)
-	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	$(BIN)/python $(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python tools/check_pages.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 # A Chromium, and a judge of accessibility, for the tests that open the book; they are skipped where there is none.
 browser:
@@ -39,12 +44,11 @@ browser:
 	tools/install-axe
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
-	  "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; give another with PYTHON=.")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) tools/check-machine
+	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+	pwd -P > $@
 
 lock:
 	uv pip compile pyproject.toml --extra docs --extra dev --extra cluster --universal \

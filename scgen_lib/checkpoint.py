@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from scgen_lib.errors import CheckpointError
+from scgen_lib.errors import CheckpointError, told
 from scgen_lib.files import replacing
 
 # What Keras' own callbacks remember between epochs; Keras itself does not save it.
@@ -115,6 +115,8 @@ class Checkpoint(keras.callbacks.Callback):
                 for i, callback in enumerate(state["callbacks"]):
                     if callback.get("best_weights"):
                         callback["best_weights"] = [saved[f"best/{i}/{j}"] for j in range(callback["best_weights"])]
+        except (PermissionError, BlockingIOError) as error:
+            raise CheckpointError(told(error, self.path)) from error
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             if isinstance(error, CheckpointError):
                 raise

@@ -1,12 +1,13 @@
 """The GPUs of this machine, handed out one a run."""
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+
+from scgen_lib.files import lock
 
 
 def usable() -> list[str]:
@@ -46,15 +47,10 @@ def one() -> Iterator[str | None]:
 
 def _lock(device: str, stack: contextlib.ExitStack) -> bool:
     """Try to lock the file of a GPU until the stack is left."""
-    path = os.path.join(tempfile.gettempdir(), f"scgen-{os.getuid()}-{device}.lock")
-    file = open(path, "a")  # noqa: SIM115 (held until the stack is left)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    stack.enter_context(file)
-    return True
+    file = lock(os.path.join(tempfile.gettempdir(), f"scgen-{os.getuid()}-{device}.lock"))
+    if file is not None:
+        stack.enter_context(file)
+    return file is not None
 
 
 def _restore(before: str | None) -> None:

@@ -27,10 +27,13 @@ class RMSprop(keras.optimizers.RMSprop):
 def named(name: str, **config: object) -> keras.optimizers.Optimizer:
     """Return the optimiser of a Keras name as Keras 2 has it; config as in Keras.
 
+    ``RMSprop-keras3`` is that of Keras 3, with its ε under the root, for those who want to see what it makes.
     The rules of Adam, Adamax, Adadelta and SGD are the same in both generations, and Adagrad's sum starts at 0.1, where
     the place of its ε makes no difference. Nadam is that of Keras 3: its momentum warms up by 0.96^t, in Keras 2 by
     0.96^(0.004 t).
     """
     if name.lower() == "rmsprop":
         return RMSprop(**config)
+    if name.lower() == "rmsprop-keras3":
+        return keras.optimizers.RMSprop(**config)
     return keras.optimizers.get({"class_name": name, "config": config})

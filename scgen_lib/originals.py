@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from scgen_lib import markdown
+from scgen_lib.findings import FEWEST
 
 # Level of the test, set before the first comparison.
 ALPHA = 0.01
@@ -87,6 +88,41 @@ def optimiser_table(original: pd.DataFrame, ours: pd.DataFrame) -> str:
         ])  # fmt: skip
     heads = ["quantity", "original's own code", "faithful, Keras 2's rule", "the same, Keras 3's rule"]
     return markdown.table(heads, rows)
+
+
+def with_epochs(folder: Path, method: str, metric: str, more: pd.DataFrame | None = None) -> pd.DataFrame:
+    """How a metric goes with the number of epochs of trainings that ended by themselves: an association.
+
+    Parameters
+    ----------
+    folder
+        Where the values lie; outside of a checkout there are none.
+    method, metric
+        As in the values.
+    more
+        Further runs: columns code (whose they are), dataset, value and epochs.
+
+    Returns
+    -------
+    DataFrame
+        Columns code, dataset, runs, epochs ("from to") and r, a row a code and data set of three runs or more that did
+        not all end alike.
+    """
+    runs = [] if more is None else [more]
+    if (folder / "ours.csv").exists():
+        original, ours = read(folder)
+        code = np.where(ours["settings"].str.endswith(KERAS_3), "ours by Keras 3's RMSprop", "ours, the same cells")
+        kept = pd.concat([original.assign(code="the original"), ours.assign(code=code)])
+        runs.insert(0, kept[(kept["method"] == method) & (kept["metric"] == metric)])
+    rows = [
+        {
+            "code": code, "dataset": dataset, "runs": len(own),
+            "epochs": f"{own['epochs'].min():.0f} to {own['epochs'].max():.0f}", "r": own["epochs"].corr(own["value"]),
+        }
+        for (code, dataset), own in (pd.concat(runs).groupby(["code", "dataset"], sort=False) if runs else ())
+        if len(own) >= FEWEST
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["code", "dataset", "runs", "epochs", "r"]).dropna(subset="r")
 
 
 def _plain(rows: pd.DataFrame) -> pd.Series:

@@ -80,8 +80,10 @@ def _fault(edition: str, run: dict, folder: Path, page: Path) -> str | None:
     if not (folder / "run.json").exists():
         return f"has not been run; do so with `make run EDITION={edition}`."
     entry = _read(folder / "run.json")
+    if entry["status"] == runner.STARTED:
+        return f"{runner.NO_END} Do so with `make run EDITION={edition}`."
     if entry["status"] != "ok":
-        return f"failed with {entry['error']}; see {folder / 'failed.ipynb'}."
+        return f"failed with {runner.failure(entry, folder)}"
     try:
         values = parameters.check({"edition": edition} | run["parameters"], parameters.from_notebook(run["notebook"]))
     except InputError as error:

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from scipy.special import gammaln
 
+from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 
 Matrix = np.ndarray | sp.csr_matrix
@@ -48,7 +49,7 @@ def size_factors(counts: Matrix, method: SizeFactor, median: float | None = None
         dense = counts.toarray() if sp.issparse(counts) else counts
         factor = np.partition(dense, k, axis=1)[:, k]
     else:
-        total = np.asarray(counts.sum(axis=1), "float64").ravel()
+        total = checks.totals(counts)
         factor = total / (np.median(total) if median is None else median)
     if not (factor > 0).all():
         raise DataError(
@@ -96,7 +97,7 @@ class Standardiser:
 
     def fit(self, counts: Matrix) -> "Standardiser":
         """Take the statistics from training counts, cells × genes (N, G); CSR stays sparse."""
-        total = np.asarray(counts.sum(axis=1), "float64").ravel()
+        total = checks.totals(counts)
         self.median = float(np.median(total))
         if self.zscore in ("gene", "global"):
             mean, square = self._moments(counts)
@@ -237,14 +238,14 @@ class LogNormaliser:
         """
         values = np.expm1(np.asarray(logs, "float64"))
         totals = values.sum(axis=1, keepdims=True)
-        depth = np.asarray(counts[:, self.genes].sum(axis=1), "float64").reshape(-1, 1)
+        depth = checks.totals(counts[:, self.genes])[:, None]
         return (values * depth / np.where(totals > 0, totals, 1.0)).astype("float32")
 
     def _log(self, counts: Matrix) -> Matrix:
         import scanpy as sc
 
         kept = anndata.AnnData(counts[:, self.detected].astype("float32"))
-        empty = np.asarray(kept.X.sum(axis=1)).ravel() == 0
+        empty = checks.totals(kept.X) == 0
         if empty.any():
             raise DataError(
                 f"expected counts in every cell, got none in {int(empty.sum())} of {len(empty)} cells in the genes "

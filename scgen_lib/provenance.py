@@ -5,11 +5,13 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from scgen_lib.files import replacing
+from scgen_lib.errors import InputError
+from scgen_lib.files import expanded, replacing
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scanpy", "anndata", "scgen_lib")
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,17 +33,49 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def named(value: object) -> dict[str, Path]:
+    """Return the files and folders that parameters name, in lists and mappings too, by the text that names them.
+
+    Of a registered data set these are the files for which no hash is published, since what is in them is not known.
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return {text: path for part in value for text, path in named(part).items()}
+    if not isinstance(value, str) or not value:
+        return {}
+    from scgen_lib.data import registry
+
+    if found := registry.unverified(value):
+        return {f"{value}/{path.name}": path for path in found}
+    try:
+        path = expanded(value)
+        return {value: path} if path.exists() else {}
+    except (InputError, OSError, ValueError):
+        return {}  # a text that is no path: too long, say
+
+
+def contents(value: object) -> dict[str, str]:
+    """Return the SHA-256 of all files and folders that parameters name."""
+    return {text: sha256(path) for text, path in named(value).items()}
+
+
 def commit() -> str | None:
     """Return the commit of the checkout the library runs from, ``+`` appended if files have changed since, or None."""
-    git = ["git", "-C", str(ROOT)]
+    if not (ROOT / ".git").exists():
+        return None
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        if not (ROOT / ".git").exists():
-            return None
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        changed = _git("status", "--porcelain", "-uno")
+        return _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _git(*arguments: str) -> str:
+    """Ask git about this checkout, whoever owns it and whatever repository the variables of a hook name."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
 
 def lock_hash() -> str | None:

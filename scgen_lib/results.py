@@ -65,7 +65,9 @@ class Run:
         out: str | None = None,
     ):
         self.name, self.seed, self.out = name, seed, out
-        self.parameters, self.dataset = dict(parameters or {}), dict(dataset or {})
+        # not a copy: in a live session an edited parameters cell keeps them in step (see parameters.check_namespace)
+        self.parameters = {} if parameters is None else parameters
+        self.dataset = dict(dataset or {})
         self.records: list[dict] = []
         self.findings: list[dict] = []
         self.started = provenance.now()

@@ -4,6 +4,8 @@ A run is one notebook with its parameters. In a sweep of a comparison each data 
 a row, and the notebook gathers the rows.
 """
 
+import atexit
+import contextlib
 import csv
 import io
 import json
@@ -16,8 +18,10 @@ from pathlib import Path
 
 from scgen_lib import comparisons, markdown, parameters, provenance, runner
 from scgen_lib.errors import InputError, ParameterError
+from scgen_lib.files import LOCK, held, named, refuse_overwriting
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_LONGEST = 100
 # the fields of a record (see scgen_lib.results.Run)
 _RECORD = ("claim", "metric", "value", "seed", "dataset", "variant", "method", "note")
 
@@ -104,6 +108,21 @@ class Batch:
     runs: Mapping[str, Run]
 
 
+def reserve(batch: Batch) -> None:
+    """Hold the folder of a batch until this process ends: a second one would compute all of it once more.
+
+    Raises
+    ------
+    InputError
+        If another process holds it.
+    """
+    folder = Path(batch.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stack = contextlib.ExitStack()
+    stack.enter_context(held(folder / LOCK, batch.folder))
+    atexit.register(stack.close)
+
+
 def _values(notebook: str, given: Mapping[str, object], edition: str) -> dict[str, object]:
     spec = parameters.from_notebook(notebook)
     return parameters.check(({"edition": edition} if "edition" in spec else {}) | dict(given), spec)
@@ -165,14 +184,10 @@ def table(path: str, *, notebook: str | None = None, editions: str = "workflow/e
     for number, fields in lines[1:] if not faults else []:
         given = {head: text for head, field in zip(heads, fields, strict=False) if (text := field.strip())}
         source, run = given.pop("notebook", notebook), given.pop("name", None)
-        run = (
-            run
-            or re.sub(r"[^\w.+-]+", "_", "_".join(f"{k}-{v}" for k, v in given.items())).strip("_")[:100]
-            or "default"
-        )
+        run = run or named("_".join(f"{k}-{v}" for k, v in given.items()), _LONGEST).strip("_") or "default"
         found = [f"has {len(fields)} fields, the head has {len(heads)}"] if len(fields) != len(heads) else []
-        if not _NAME.fullmatch(run) or len(run) > 100:
-            found.append(f"has the name {run!r}; use at most 100 letters, digits and . _ + -")
+        if not _NAME.fullmatch(run) or len(run.encode()) > _LONGEST:
+            found.append(f"has the name {run!r}; use at most {_LONGEST} letters, digits and . _ + -")
         if run in runs:
             found.append(f"is a second run of the name {run}")
         if source is None:
@@ -248,6 +263,7 @@ def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -
     The row, or None if its process died and a try is left; there is no file then.
     """
     path = Path(out)
+    refuse_overwriting([path], provenance.named([row.dataset, row.settings]))
     path.unlink(missing_ok=True)
     if attempt is None:
         comparisons.write_row(comparisons.row(*_asked(row)), path)
@@ -343,17 +359,17 @@ def failures(batch: Batch) -> str:
 def _state(run: Run) -> tuple[dict | None, str | None]:
     """Return the ledger entry of the last run that came to an end, if up to date, and why there is no result, or None.
 
-    A job that a scheduler ended leaves no entry.
+    A job that a scheduler ended leaves an entry that says no more than that it has started.
     """
     folder = Path(run.folder)
     try:
         entry = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, ValueError):
         entry = None
-    if entry is None or entry["key"] != run.key():
-        return None, "has not run to an end: not started, out of memory, out of time or cancelled."
+    if entry is None or entry["key"] != run.key() or entry["status"] == runner.STARTED:
+        return None, runner.NO_END
     if entry["status"] != "ok":
-        return entry, f"{entry['error']}; see {folder / 'failed.ipynb'}."
+        return entry, runner.failure(entry, folder)
     if not Path(run.page).exists() or not (folder / "records.json").exists():
         return entry, "has lost its notebook or its records."
     return entry, None

@@ -22,10 +22,11 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-from scgen_lib import provenance
+from scgen_lib import environment, provenance
 from scgen_lib.checkpoint import Checkpoint, optimizers
 from scgen_lib.errors import InputError, TrainingError
 
+environment.settle_keras()
 # Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
 tf.get_logger().setLevel("ERROR")
 
@@ -257,8 +258,7 @@ def fit(
     """
     n = next(iter(arrays.values())).shape[0]
     rows = np.arange(n) if rows is None else np.asarray(rows)
-    if len(rows) == 0:
-        raise InputError("expected at least one training cell, got none: lower the validation share or give more cells")
+    _refuse_none(len(rows))
     resident = sum(math.prod(a.shape) * 4 for a in arrays.values()) <= RESIDENT_BYTES
     model._resident = {name: tf.constant(dense(a)) for name, a in arrays.items()} if resident else {}
     # A function traced for earlier data would go on reading those.
@@ -498,12 +498,18 @@ def split(n: int, share: float, *, shuffle: bool, seed: int) -> tuple[np.ndarray
     """Indices of training and validation cells: the last `share` of them, in file order or after a seeded shuffle."""
     order = np.random.default_rng([seed, n]).permutation(n) if shuffle else np.arange(n)
     cut = math.floor(n * (1 - share))
+    _refuse_none(cut)
     return np.sort(order[:cut]), np.sort(order[cut:])
 
 
 def dense(a: np.ndarray | sp.csr_matrix) -> np.ndarray:
     """Dense float32 of an array or CSR matrix, without a copy where it is that already."""
     return np.asarray(a.toarray() if sp.issparse(a) else a, "float32")
+
+
+def _refuse_none(n: int) -> None:
+    if n == 0:
+        raise InputError("expected at least one training cell, got none: lower the validation share or give more cells")
 
 
 def _first(rows: dict[str, tf.Tensor]) -> tf.Tensor:

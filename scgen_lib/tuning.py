@@ -24,7 +24,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from tqdm.auto import tqdm
 
 from scgen_lib.errors import CheckpointError, InputError, ParameterError
-from scgen_lib.files import replacing
+from scgen_lib.files import expanded, replacing
 from scgen_lib.provenance import write_atomically
 
 Score = Callable[[int, int], Mapping[str, float]]
@@ -117,7 +117,10 @@ def search(
     space.Choice("seed", list(map(int, seeds)))
     about = json.dumps([objective, space.get_config(), settings], sort_keys=True, default=str)
     with contextlib.ExitStack() as stack:
-        folder = Path(directory or stack.enter_context(tempfile.TemporaryDirectory()))
+        if directory is None:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+        # keras-tuner takes the folder's name, which "." has not
+        folder = expanded(directory).resolve()
         _claim(folder, about)
         oracle = _Grid(objective=keras_tuner.Objective(objective, direction), hyperparameters=space)
         tuner = _Tuner(oracle, score, folder, progress)

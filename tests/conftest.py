@@ -12,18 +12,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 CHECK = "from scgen_lib import parameters, results\n\nparameters.check_namespace(globals())"
 NOTEBOOK = "test_a_notebook_runs_at_test_size"
+FAULTS = "test_faults.py"
 # What takes longest starts first, so that no worker ends long after the others.
 LONGEST = (NOTEBOOK, "test_slurm", "test_workflow", "test_docs", "test_extend", "test_book", "test_scgan", "test_cvae")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """A worker of xdist takes a module, whose tests share what they set up, but of the notebooks one at a time."""
+    """A worker of xdist takes a module, whose tests share what they set up, but long tests one at a time."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByModule(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            return nodeid if NOTEBOOK in nodeid else super()._split_scope(nodeid)
+            return nodeid if NOTEBOOK in nodeid or FAULTS in nodeid else super()._split_scope(nodeid)
 
     return ByModule(config, log)
 

@@ -107,10 +107,11 @@ def check(command, project):
         assert all(argument in targets or "=" in argument for argument in arguments), command
         return
     if program == "scgen":
-        options = cli._parser().parse_args(arguments)
-        if arguments[0] == "row":
+        name, *arguments = arguments
+        options = cli.scgen.commands[name].make_context(name, arguments).params
+        if name == "row":
             return
-        notebook, file, given = options.notebook, options.file, dict(options.parameters)
+        notebook, file, given = options["notebook"], next(iter(options["files"]), None), dict(options["parameters"])
     else:
         from papermill.cli import papermill
 

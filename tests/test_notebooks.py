@@ -1,15 +1,19 @@
 """Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 
+import anndata
 import nbformat
+import numpy as np
 import pytest
 
 from scgen_lib import parameters, provenance
+from scgen_lib.errors import ParameterError
 
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -28,6 +32,12 @@ def test_a_notebook_is_stripped_but_for_its_reference_cells(path):
 
 
 @each
+def test_a_notebook_writes_results_whole_or_not_at_all(path):
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert ".write_h5ad(" not in code.replace("files.write_h5ad(", "")
+
+
+@each
 def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     notebook = nbformat.read(path, as_version=4)
     spec = parameters.from_notebook(notebook)
@@ -35,6 +45,45 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     (place,) = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
     assert "parameters.check_namespace(globals())" in code[place + 1].source
+    # no other cell is taken for it in a live session
+    assert [i for i, cell in enumerate(code) if parameters._is_parameters_cell(cell.source)] == [place]
+
+
+@each
+def test_a_seed_is_what_all_that_takes_it_can_take(path):
+    # scikit-learn takes 32 bits
+    spec = parameters.from_notebook(path)
+    seeds = [p for name, p in spec.items() if re.fullmatch(r"\w*seeds?|masks", name) and p.rule.startswith("in [0,")]
+    assert seeds
+    for parameter in seeds:
+        largest = [2**32 - 1] if isinstance(parameter.default, list) or parameter.default is None else 2**32 - 1
+        assert parameter.check(largest) == largest
+        with pytest.raises(ParameterError, match=parameter.name):
+            parameter.check([2**32] if isinstance(largest, list) else 2**32)
+
+
+@each
+def test_a_file_can_be_the_other_way_round(path):
+    assert parameters.from_notebook(path)["transpose"].default is False
+    code = "".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "transpose=transpose" in code or '"transpose": transpose' in code or "settings_of(settings)" in code
+
+
+def test_a_parameter_file_that_asks_for_clusters_gets_them(tmp_path):
+    notebook = provenance.ROOT / "notebooks" / "scgan.ipynb"
+    code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    content = {"input_ds": {"clustering": {"res": 0.3}}, "model": {"type": "cscGAN"}}
+    (tmp_path / "parameters.json").write_text(json.dumps({"experiments": {"mine": content}}))
+
+    def prepared(**given):
+        namespace = parameters.check({"parameters_json": str(tmp_path / "parameters.json")} | given,
+                                     parameters.from_notebook(notebook))  # fmt: skip
+        exec(code[2], namespace)
+        return namespace
+
+    asked = prepared()
+    assert (asked["clusters"], asked["resolution"]) == (True, 0.3)
+    assert prepared(label_key="mine")["clusters"] is False
 
 
 def test_the_book_can_draw_every_formula():
@@ -60,6 +109,18 @@ def test_labels_and_figure_names_are_those_of_one_chapter():
             names += re.findall(r"^\(([\w-]+)\)=$", cell.source, re.MULTILINE)
             names += filter(None, [cell.metadata.get("mystnb", {}).get("figure", {}).get("name")])
     assert sorted(names) == sorted(set(names))
+
+
+def test_a_chapter_on_simulated_cells_does_not_call_them_real():
+    (path,) = (path for path in NOTEBOOKS if path.stem == "cvae")
+    for cell in nbformat.read(path, as_version=4).cells:
+        text = [cell.source] if cell.cell_type == "markdown" else []
+        text += [str(cell.metadata.get("mystnb", ""))]
+        allowed = "`pbmc68k_reduced` beside them are\nreal cells", "not of real ones"
+        for words in text:
+            for phrase in allowed:
+                words = words.replace(phrase, "")
+            assert not re.search(r"\breal\b", words), words
 
 
 def test_an_edition_shows_each_notebook():
@@ -90,6 +151,18 @@ def prepare(path, target, **values):
 @each
 def test_a_notebook_runs_at_test_size(path, tmp_path):
     passed, report = nbval(prepare(path, tmp_path / path.name, fast=True))
+    assert passed, report
+
+
+@pytest.mark.parametrize("chapter", ["dca", "db_aae"])
+def test_labels_that_do_not_score_leave_their_scores_out(chapter, tmp_path):
+    rng = np.random.default_rng(0)
+    cells = anndata.AnnData(rng.poisson(rng.gamma(1, 3, 80), (120, 80)) + np.eye(120, 80, dtype=int))
+    cells.obs["cell_type"] = np.where(np.arange(120) < 3, "rare", "common")
+    cells.write_h5ad(tmp_path / "mine.h5ad")
+    path = provenance.ROOT / "notebooks" / f"{chapter}.ipynb"
+    target = prepare(path, tmp_path / path.name, fast=True, dataset=str(tmp_path / "mine.h5ad"))
+    passed, report = nbval(target)
     assert passed, report
 
 

@@ -44,6 +44,13 @@ def test_a_name_of_rmsprop_means_that_of_keras_2(name):
     assert type(again) is optimizers.RMSprop
 
 
+@pytest.mark.parametrize("name", ["RMSprop-keras3", "rmsprop-keras3"])
+def test_the_rule_of_keras_3_has_a_name_of_its_own(name):
+    made = optimizers.named(name, learning_rate=0.01, clipvalue=5.0)
+    assert type(made) is keras.optimizers.RMSprop
+    assert (float(made.learning_rate), made.clipvalue) == (pytest.approx(0.01), 5.0)
+
+
 @pytest.mark.parametrize("name", ["Adam", "Adagrad", "Adadelta", "Adamax", "Nadam", "SGD"])
 def test_other_names_mean_what_keras_has(name):
     assert type(optimizers.named(name, learning_rate=0.01)) is getattr(keras.optimizers, name)

@@ -60,6 +60,21 @@ def test_the_values_that_are_kept_are_those_of_the_cases_that_the_command_comput
     assert ours.groupby(["method", "dataset", "settings", "seed", "metric"]).size().max() == 1
 
 
+def test_silhouettes_of_the_original_dca_follow_its_epochs():
+    found = originals.with_epochs(FOLDER, "dca", "silhouette PC1-2").set_index(["code", "dataset"])
+    assert found.loc[("the original", "splatter_g2"), "runs"] == 7
+    assert found.loc[("the original", "splatter_g2"), "r"] == pytest.approx(0.92, abs=0.005)
+    assert found.loc[("the original", "splatter_g6"), "r"] == pytest.approx(0.82, abs=0.005)
+
+
+def test_two_runs_and_runs_of_one_length_have_no_association(tmp_path):
+    runs = {"code": "x", "dataset": list("aabbb"), "value": [1.0, 2, 1, 2, 3], "epochs": [10, 20, 5, 5, 5]}
+    assert originals.with_epochs(tmp_path, "dca", "score").empty
+    assert originals.with_epochs(tmp_path, "dca", "score", pd.DataFrame(runs)).empty
+    clear = originals.with_epochs(tmp_path, "dca", "score", pd.DataFrame(runs | {"epochs": [10, 20, 5, 6, 7]}))
+    assert clear[["dataset", "epochs", "r"]].to_numpy().tolist() == [["b", "5 to 7", 1.0]]
+
+
 @pytest.mark.skipif(not os.environ.get("SCGEN_DATA_DIR"), reason="SCGEN_DATA_DIR is not set: Goolam is not at hand")
 def test_db_aae_on_goolam_agrees_with_its_original_and_does_not_by_the_rule_of_keras_3():
     from scgen_lib.models.db_aae import DBAAE

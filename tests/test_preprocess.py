@@ -238,3 +238,27 @@ def test_genes_of_highest_variance_stand_in_the_order_of_the_file(counts, kind):
         highest_variance(counts, 31)
     with pytest.raises(ParameterError, match="'log' or 'counts'"):
         highest_variance(counts, 3, "raw")
+
+
+NARROW = [np.float16, np.uint8, np.int8, np.int16, np.uint16]
+
+
+def deep(dtype):
+    """Cells whose totals, and genes whose totals, exceed what small types can hold."""
+    counts = np.random.default_rng(0).integers(1, 120, (700, 900))
+    return counts.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_sums_are_those_of_the_counts_whatever_their_type(dtype, layout):
+    if dtype == np.float16 and layout is not np.asarray:
+        pytest.skip("SciPy has no sparse half-precision numbers")
+    narrow, wide = layout(deep(dtype)), deep(np.int64)
+    np.testing.assert_array_equal(size_factors(narrow, "total_median"), size_factors(wide, "total_median"))
+    fitted, expected = (Standardiser().fit(x) for x in (narrow, wide))
+    assert fitted.median == expected.median
+    np.testing.assert_allclose(fitted.mean, expected.mean, rtol=1e-6)
+    fitted, expected = (LogNormaliser(target_sum=1e4).fit(x) for x in (narrow, wide))
+    logs = expected(wide)
+    np.testing.assert_allclose(fitted.inverse(logs, narrow), expected.inverse(logs, wide), rtol=1e-6)

@@ -1,13 +1,16 @@
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import nbformat
 import pytest
 
-from scgen_lib import cli, runner
+from scgen_lib import cli, files, provenance, runner
 from scgen_lib.errors import ParameterError
 
 SAVE = """\
@@ -95,6 +98,313 @@ def test_a_file_of_parameters_is_overruled_by_the_command_line(notebook, tmp_pat
     assert (seen["level"], seen["seed"]) == (5.0, 2)
 
 
+def seen_by(monkeypatch, *arguments):
+    """Return the values that a run would get."""
+    seen = {}
+    monkeypatch.setattr(runner, "_execute", lambda source, partial, values: seen.update(values))
+    assert cli.main(["run", *arguments]) == 0
+    return seen
+
+
+def test_of_several_files_and_the_command_line_the_last_one_counts(notebook, tmp_path, monkeypatch):
+    (tmp_path / "-a.yml").write_text("level: 1\nseed: 1\n")
+    (tmp_path / "b.json").write_text('{"level": 2, "fast": true}')
+    seen = seen_by(monkeypatch, str(notebook), "out.ipynb", "-f", "-a.yml", "-p", "seed", "010", "-f", "b.json")
+    assert (seen["level"], seen["seed"], seen["fast"]) == (2.0, 10, True)
+
+
+def test_values_and_file_names_may_begin_with_a_dash(tmp_path, write_notebook, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    declared = "low: float = 1.0  # in (-10, 10]: how much\nname_of: str = 'a'  # any: whose"
+    write_notebook(tmp_path / "-x.ipynb", parameters=declared)
+    given = ["-p", "low", "-1e-3", "-p", "name_of", "-counts.csv", "--run-dir", "-mine"]
+    seen = seen_by(monkeypatch, *given, "--", "-x.ipynb", "-page.ipynb")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert seen_by(monkeypatch, "-p", "out", "~/a", "--", "-x.ipynb", "b.ipynb")["out"] == str(tmp_path / "a")
+    assert (seen["low"], seen["name_of"], seen["out"]) == (-1e-3, "-counts.csv", "-mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("p.yml", "seed: 1\nlevel: 2\nseed: 3\n", "a second 'seed'"),
+        ("p.json", '{"seed": 1, "seed": 3}', "a second 'seed'"),
+        ("p.yml", "seed: 010\n", "010 is a number of base 8"),
+        ("p.yml", "seed: 1:30\n", "1:30 is a number of base 60"),
+    ],
+)
+def test_a_file_that_two_readers_understand_in_two_ways_is_refused_in_one_line(
+    notebook, tmp_path, monkeypatch, capsys, name, text, reason
+):
+    monkeypatch.setattr(runner, "_execute", no_kernel)
+    (tmp_path / name).write_text(text)
+    assert cli.main(["run", str(notebook), "out.ipynb", "-f", name]) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_the_command_line_refuses_in_one_line(capsys):
+    for arguments in (["run", "a.ipynb"], ["run", "a.ipynb", "b.ipynb", "-p", "level"], ["row", "--seed", "x"], ["no"]):
+        assert cli.main(arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("notebooks/tiny.ipynb", "notebooks/tiny.ipynb"),
+        ("link.ipynb", "notebooks/tiny.ipynb"),
+        ("notebooks/tiny.ipynb", "link.ipynb"),
+        ("notebooks/tiny.ipynb", "hard.ipynb"),
+        ("mine/failed.ipynb", "out.ipynb"),
+        ("mine/failed.ipynb", "mine/failed.ipynb"),
+        ("notebooks/tiny.ipynb", "mine/failed.ipynb"),
+        ("notebooks/tiny.ipynb", "counts.csv"),
+        ("notebooks/tiny.ipynb", "data.ipynb"),
+    ],
+)
+def test_a_run_never_writes_over_what_it_reads(notebook, tmp_path, monkeypatch, capsys, source, output):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link.ipynb").symlink_to(notebook)
+    (tmp_path / "hard.ipynb").hardlink_to(notebook)
+    content = notebook.read_text().replace("edition: str", "dataset: str | None = None  # any: data\\nedition: str")
+    for path in (notebook, tmp_path / "mine" / "failed.ipynb", tmp_path / "data.ipynb", tmp_path / "counts.csv"):
+        path.write_text(content)
+    monkeypatch.setattr(runner, "_execute", no_kernel)
+    assert cli.main(["run", source, output, "--run-dir", "mine", "-p", "dataset", "data.ipynb"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Expected ")
+    assert error.count("\n") == 1
+    assert (tmp_path / output).exists() or output == "out.ipynb"
+    for path in (notebook, tmp_path / "mine" / "failed.ipynb", tmp_path / "data.ipynb", tmp_path / "counts.csv"):
+        assert path.read_text() == content
+
+
+def test_an_executed_notebook_keeps_its_values_and_one_banner_when_it_is_run_again(notebook, tmp_path):
+    runner.run(notebook, "first.ipynb", parameters={"level": 3, "seed": 2}, run_dir="one", edition="quick")
+    again = runner.run("first.ipynb", "second.ipynb", run_dir="two", parameters={"seed": 4})
+    assert again["parameters"] == {"level": 3.0, "seed": 4, "fast": False, "edition": "own", "out": "two"}
+    page = nbformat.read(tmp_path / "second.ipynb", as_version=4)
+    assert page.cells[0].source.count("bdg-primary}") == 1
+    assert "`own edition`" in page.cells[0].source
+    assert [cell.metadata.get("tags") for cell in page.cells if "injected" in str(cell.metadata)] == [
+        ["injected-parameters"]
+    ]
+    assert page.cells[-1].outputs[0].text == "3.0\n"
+    # what was computed is the same as from the source
+    assert runner.key("first.ipynb", again["parameters"]) == runner.key(notebook, again["parameters"])
+    # nothing of the first run has been written to
+    assert json.loads((tmp_path / "one" / "records.json").read_text())["seed"] == 2
+    # without a folder, the notebook does not write to the first one's
+    assert runner.run("first.ipynb", "third.ipynb")["parameters"]["out"] is None
+
+
+def test_a_mended_copy_of_a_failed_run_goes_on_with_its_values(tmp_path, write_notebook, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_notebook(tmp_path / "bad.ipynb", "assert level == 5", "print(1 / 0)", parameters=LEVEL)
+    with pytest.raises(runner.RunError):
+        runner.run("bad.ipynb", "out.ipynb", parameters={"level": 5}, run_dir="mine")
+    mended = (tmp_path / "mine" / "failed.ipynb").read_text().replace("1 / 0", "1 / 1")
+    (tmp_path / "mended.ipynb").write_text(mended)
+    runner.run("mended.ipynb", "out.ipynb", run_dir="mine")
+    text = (tmp_path / "out.ipynb").read_text()
+    assert text.count("bdg-primary}") == 1
+    assert "ZeroDivisionError" not in text
+    assert not (tmp_path / "mine" / "failed.ipynb").exists()
+
+
+@pytest.mark.parametrize("arguments", [("a.ipynb", "--run-dir", "mine"), ("page.ipynb", "--run-dir", "other")])
+def test_a_second_run_into_one_place_is_refused_and_changes_nothing(tmp_path, write_notebook, arguments, capsys):
+    wait = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
+    write_notebook(tmp_path / "slow.ipynb", "open('started', 'w').close()", wait, SAVE, parameters=LEVEL)
+    command = [sys.executable, "-m", "scgen_lib.cli", "run", "slow.ipynb"]
+    first = subprocess.Popen([*command, "page.ipynb", "--run-dir", "mine", "-p", "level", "2"], cwd=tmp_path)
+    try:
+        while not (tmp_path / "started").exists():
+            assert first.poll() is None
+            time.sleep(0.02)
+        second = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert second.returncode == 2
+        line = (
+            r"Expected to write alone, but another run writes to (mine|page.ipynb) \(process %d on .+\): wait for its e"
+        )
+        assert re.match(line % first.pid, second.stderr)
+        assert second.stderr.count("\n") == 1
+        (tmp_path / "go").touch()
+        assert first.wait(timeout=60) == 0
+    finally:
+        first.kill()
+    assert json.loads((tmp_path / "mine/records.json").read_text())["records"][0]["value"] == 4.0
+    assert json.loads((tmp_path / "mine/run.json").read_text())["status"] == "ok"
+    assert {file.name for file in (tmp_path / "mine").iterdir()} == {"records.json", "run.json"}
+
+
+def test_results_lie_in_the_folder_of_the_run_which_is_held_however_it_is_named(notebook, capsys):
+    assert cli.main(["run", str(notebook), "page.ipynb", "--run-dir", "mine", "-p", "out", "other"]) == 2
+    line = "Expected results in the run's folder mine, but out is other; leave out away.\n"
+    assert capsys.readouterr().err == line
+    with files.held(files.LOCK, "mine"):
+        assert cli.main(["run", str(notebook), "page.ipynb", "-p", "out", "."]) == 2
+    assert "another run writes to ." in capsys.readouterr().err
+
+
+def test_records_that_vanish_fail_the_run_and_are_never_taken_for_none(tmp_path, write_notebook, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lost = write_notebook(tmp_path / "a.ipynb", SAVE, "import os; os.remove('mine/records.json')", parameters=LEVEL)
+    with pytest.raises(runner.RunError, match=r"mine/records.json was there and is gone or damaged"):
+        runner.run(lost, "out.ipynb", run_dir="mine")
+    assert {file.name for file in (tmp_path / "mine").iterdir()} == {"failed.ipynb", "run.json"}
+    assert json.loads((tmp_path / "mine/run.json").read_text())["status"] == "failed"
+    none = write_notebook(tmp_path / "b.ipynb", "print('nothing to record')")
+    runner.run(none, "out.ipynb", run_dir="mine")
+    assert json.loads((tmp_path / "mine/records.json").read_text()) == {"run": "mine", "records": []}
+
+
+def test_a_run_that_is_killed_says_so_and_the_next_one_cleans_up(tmp_path, write_notebook):
+    die = "if fast:\n    open('mine/.a-1.partial.h5ad', 'w').close()\n    os.kill(os.getppid(), signal.SIGKILL)"
+    die = f"import os, signal\n{die}"
+    write_notebook(tmp_path / "a.ipynb", SAVE, die, parameters=LEVEL)
+    command = [sys.executable, "-m", "scgen_lib.cli", "run", "a.ipynb", "out.ipynb", "--run-dir", "mine"]
+    assert subprocess.run([*command, "-p", "fast", "true"], cwd=tmp_path, check=False).returncode == -9
+    entry = json.loads((tmp_path / "mine/run.json").read_text())
+    assert (entry["status"], entry["parameters"]["fast"]) == (runner.STARTED, True)
+    assert not (tmp_path / "out.ipynb").exists()
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    assert {file.name for file in tmp_path.iterdir()} == {"a.ipynb", "out.ipynb", "mine"}
+    assert {file.name for file in (tmp_path / "mine").iterdir()} == {"records.json", "run.json"}
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs a second file system")
+@pytest.mark.parametrize("bad", [False, True])
+def test_page_and_folder_may_lie_on_two_file_systems(notebook, tmp_path, bad):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        assert os.stat(scratch).st_dev != os.stat(tmp_path).st_dev
+        (tmp_path / "results").symlink_to(scratch)
+        if bad:
+            notebook.write_text(notebook.read_text().replace("print(level)", "raise ValueError('why')"))
+            with pytest.raises(runner.RunError, match=r"ValueError: why; see results/a/failed.ipynb"):
+                runner.run(notebook, "page.ipynb", run_dir="results/a")
+        else:
+            runner.run(notebook, "page.ipynb", run_dir="results/a")
+        entry = json.loads((tmp_path / "results/a/run.json").read_text())
+        assert entry["error"] == ("ValueError: why" if bad else None)
+        assert (tmp_path / "page.ipynb").exists() != bad
+        assert (tmp_path / "results/a/failed.ipynb").exists() == bad
+
+
+def test_the_kernel_is_this_interpreter_whatever_jupyter_finds(tmp_path, write_notebook, monkeypatch):
+    spec = tmp_path / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "other", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "share" / "jupyter"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("long" * 25)))  # no socket has so long a path
+    (tmp_path / ("long" * 25)).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", None)
+    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    path = write_notebook(tmp_path / "a.ipynb", "import sys\nprint(sys.executable)", draw)
+    content = nbformat.read(path, as_version=4)
+    content.metadata.kernelspec.name = "somebody-elses"
+    nbformat.write(content, path)
+    runner.run(path, tmp_path / "out.ipynb")
+    shown, drawn = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-2:]
+    assert shown.outputs[0].text == f"{sys.executable}\n"
+    assert "image/png" in drawn.outputs[0].data
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_kernel_that_does_not_come_up_gets_one_more_chance_and_then_a_reason(
+    notebook, tmp_path, monkeypatch, deaths, capfd
+):
+    """Python itself ends at its start as often as there are files that say so."""
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "ipykernel_launcher.py").write_text(
+        f"import os, runpy, sys\nsys.path.remove({str(shadow)!r})\ntry:\n    os.remove({str(shadow / 'die')!r} + "
+        f"str(len(os.listdir({str(shadow)!r})) - 1))\nexcept OSError:\n    runpy.run_module('ipykernel_launcher', "
+        "run_name='__main__')\nelse:\n    os._exit(3)"
+    )
+    for i in range(1, deaths + 1):
+        (shadow / f"die{i}").touch()
+    monkeypatch.setenv("PYTHONPATH", str(shadow))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    status = cli.main(["run", str(notebook), "out.ipynb", "--run-dir", "mine"])
+    entry = json.loads((tmp_path / "mine" / "run.json").read_text())
+    if deaths == 1:
+        assert (status, entry["status"]) == (0, "ok")
+    else:
+        assert (status, entry["status"]) == (1, "failed")
+        assert entry["error"].startswith("no kernel: ")
+        assert "Kernel died" in entry["error"]
+        assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_kernel_that_never_answers_is_given_up(notebook, tmp_path, monkeypatch):
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "ipykernel_launcher.py").write_text("import time\ntime.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(shadow))
+    monkeypatch.setattr(runner, "_START_LIMIT", 1)
+    with pytest.raises(runner.RunError, match=r"no kernel: .*didn't respond in 1 seconds"):
+        runner.run(notebook, "out.ipynb", run_dir="mine")
+    assert json.loads((tmp_path / "mine" / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_kernel_that_dies_in_the_middle_is_the_reason_of_the_failure(tmp_path, write_notebook, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_notebook(tmp_path / "a.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(runner.RunError, match=r"a.ipynb stopped with DeadKernelError: the kernel died, most often for"):
+        runner.run(path, "out.ipynb", run_dir="mine")
+    assert json.loads((tmp_path / "mine" / "run.json").read_text())["error"].startswith("DeadKernelError")
+
+
+@pytest.mark.parametrize(
+    "kind", ["page is a folder", "folder is a file", "folder of the page is a file", "name too long"]
+)
+def test_an_error_of_the_system_is_one_line_and_has_its_place_in_the_ledger(notebook, tmp_path, capsys, kind):
+    (tmp_path / "folder.ipynb").mkdir()
+    (tmp_path / "file").touch()
+    output, run_dir = {
+        "page is a folder": ("folder.ipynb", "mine"),
+        "folder is a file": ("out.ipynb", "file"),
+        "folder of the page is a file": ("file/out.ipynb", "mine"),
+        "name too long": ("x" * 300 + ".ipynb", "mine"),
+    }[kind]
+    assert cli.main(["run", str(notebook), output, "--run-dir", run_dir]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "Expected to read or write" in error
+    if run_dir == "mine":
+        entry = json.loads((tmp_path / "mine" / "run.json").read_text())
+        assert entry["status"] == "failed"
+        assert entry["error"].startswith("Expected to read or write")
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_disk_that_is_full_when_the_page_is_written_is_said_in_the_ledger(notebook, tmp_path, monkeypatch):
+    write = provenance.write_atomically
+
+    def full(path, content):
+        if str(path).endswith("page.ipynb"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, content)
+
+    monkeypatch.setattr(provenance, "write_atomically", full)
+    with pytest.raises(runner.RunError, match="'No space left on device': make room there"):
+        runner.run(notebook, "page.ipynb", run_dir="mine")
+    entry = json.loads((tmp_path / "mine" / "run.json").read_text())
+    assert entry["status"] == "failed"
+    assert "No space left" in entry["error"]
+    assert {file.name for file in tmp_path.iterdir()} == {"notebooks", "mine"}
+
+
+def test_a_run_in_the_present_folder_has_its_name(notebook, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_execute", lambda *_: None)
+    assert runner.run(notebook, "out.ipynb", run_dir=".")["run"] == tmp_path.name
+
+
 def test_small_numbers_of_a_json_file_stay_numbers(tmp_path):
     (tmp_path / "p.json").write_text(json.dumps({"rate": 1e-5}))
     assert runner.read_parameters(tmp_path / "p.json") == {"rate": 1e-5}
@@ -118,6 +428,33 @@ def test_the_key_follows_cells_parameters_and_data_but_not_outputs(notebook, tmp
     nbformat.write(content, notebook)
     keys.add(runner.key(notebook, values))
     assert len(keys) == 6
+
+
+@pytest.mark.parametrize("value", ["~/own.csv", ["a", "~/own.csv"], {"a": "~/own.csv"}, "link.csv", "~/folder"])
+def test_the_key_follows_data_however_they_are_named(notebook, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "folder").mkdir(parents=True)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "home" / "own.csv")
+    keys = set()
+    for text in "12":
+        for file in ("own.csv", "folder/own.csv"):
+            (tmp_path / "home" / file).write_text(text)
+        keys.add(runner.key(notebook, {"dataset": value}))
+    assert len(keys) == 2
+
+
+def test_the_key_follows_a_data_set_for_which_no_hash_is_published(notebook, tmp_path, monkeypatch):
+    from scgen_lib.data import registry
+
+    (name,) = (name for name, entry in registry.DATASETS.items() if any(not file.hash for file in entry.sources))
+    monkeypatch.setenv("SCGEN_DATA_DIR", str(tmp_path))
+    (file,) = (file for file in registry.DATASETS[name].sources if not file.hash)
+    (tmp_path / file.key).parent.mkdir()
+    keys = set()
+    for text in "12":
+        (tmp_path / file.key).write_text(text)
+        keys.add(runner.key(notebook, {"dataset": name}))
+    assert len(keys) == 2
 
 
 def test_start_up_lines_of_libraries_are_dropped_and_real_warnings_kept(tmp_path):

@@ -1,12 +1,14 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scgen_lib import cli, comparisons, runner, sweeps
 from scgen_lib.comparisons import Comparison, Method, Metric
-from scgen_lib.errors import ParameterError
+from scgen_lib.errors import InputError, ParameterError
 
 LEVEL = "level: float = 1.0  # in [0, 10]: how much\nname_of: str = 'a'  # any: whose"
 ROWS = """\
@@ -166,6 +168,58 @@ def test_the_command_computes_a_row_and_says_how_it_ended(project, capsys):
 
 
 @pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("place", ["counts.h5ad", "link.json"])
+def test_a_row_is_never_written_over_its_data(project, capsys, place):
+    (project / "counts.h5ad").write_text("counts")
+    (project / "link.json").symlink_to("counts.h5ad")
+    row = ["row", "denoising", "--dataset", "counts.h5ad", "--method", "mean", "--out", place]
+    assert cli.main(row) == 2
+    assert capsys.readouterr().err.startswith(f"Expected to write to another file than what is read, but {place} is")
+    assert (project / "counts.h5ad").read_text() == "counts"
+
+
+@pytest.mark.usefixtures("project")
+def test_long_paths_that_end_differently_are_two_runs_with_names_that_files_can_have():
+    paths = [f"/data/{'ä' * 200}/{i}.csv" for i in (1, 2)]
+    batch = sweep("name_of\n" + "\n".join(paths), notebook="tiny.ipynb")
+    assert len(batch.runs) == 2
+    assert max(len(name.encode()) for name in batch.runs) <= 100
+    rows = {comparisons.row_file(path, "mean", 0) for path in paths}
+    assert len(rows) == 2
+    assert max(len(name.encode()) for name in rows) < 200
+
+
+def test_the_key_of_a_row_follows_all_files_that_decide_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keys = set()
+    for text in "12":
+        for file in ("a.csv", "markers.csv"):
+            (tmp_path / file).write_text(text)
+            keys.add(comparisons.key("denoising", "~/a.csv", "mean", 0, {"tables": ["~/markers.csv"]}))
+    assert len(keys) == 4
+
+
+HOLD = """
+import sys
+from scgen_lib import sweeps
+sweeps.reserve(sweeps.Batch("results/my", {}))
+print("held", flush=True)
+input()"""
+
+
+@pytest.mark.usefixtures("project")
+def test_a_batch_is_computed_by_one_process_at_a_time():
+    process = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=f"another run writes to results/my .process {process.pid} on "):
+            sweeps.reserve(sweeps.Batch("results/my", {}))
+    finally:
+        process.communicate("\n")
+    assert not Path("results/my/.lock").exists()
+
+
+@pytest.mark.usefixtures("toy")
 def test_an_attempt_beyond_the_tries_writes_the_gap_of_a_row_that_its_table_takes(tmp_path):
     row = sweeps.Row("denoising", "a", "mean", 0, {"epochs": 3})
     found = sweeps.compute(row, tmp_path / "a__mean__0.json", attempt=3, tries=2)
@@ -190,6 +244,11 @@ def test_a_report_gives_each_run_its_state_and_ends_in_those_that_failed(monkeyp
             runner.run(run.notebook, run.page, **arguments)
         except runner.RunError:
             assert run.name == "level-2"
+    # killed: an entry of its start is no end
+    path = Path(batch.runs["level-4"].folder, "run.json")
+    path.parent.mkdir()
+    started = json.loads(Path(batch.runs["level-1"].folder, "run.json").read_text())
+    path.write_text(json.dumps(started | {"key": batch.runs["level-4"].key(), "status": runner.STARTED}))
     # out of date: the sweep has changed since
     path = Path(batch.runs["level-3"].folder, "run.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"key": "0"}))

@@ -1,6 +1,8 @@
 """The engine against plain Keras arithmetic: same updates, whatever the window; resume without a trace."""
 
+import errno
 import gc
+import os
 
 import keras
 import numpy as np
@@ -247,6 +249,20 @@ def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(arrays, tmp_path, dam
     assert path.read_bytes() == before
     for left, right in zip(start, weights(model), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(arrays, tmp_path, monkeypatch):
+    path = tmp_path / "state"
+    run(arrays, epochs=2, checkpoint=path)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(
+        CheckpointError, match=r"state, but the system says 'Permission denied': see to it that you may"
+    ):
+        run(arrays, checkpoint=path)
 
 
 def test_a_checkpoint_of_other_data_is_refused(arrays, tmp_path):

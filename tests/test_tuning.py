@@ -129,6 +129,21 @@ def test_a_finished_search_is_read_and_not_run_again(tmp_path):
     assert again.trials.equals(first.trials)
 
 
+@pytest.mark.parametrize("directory", [".", "", "deep/..", "~"])
+def test_a_search_finds_its_trials_again_in_any_folder(tmp_path, monkeypatch, directory):
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first = search(stub, objective="loss", direction="min", batch_max=24, directory=directory)
+
+    def never(batch_size, seed):
+        raise AssertionError
+
+    again = search(never, objective="loss", direction="min", batch_max=24, directory=tmp_path)
+    assert len(first.trials) == 2
+    assert again.trials.equals(first.trials)
+
+
 def test_another_search_does_not_continue_this_one(tmp_path):
     search(stub, objective="loss", direction="min", directory=tmp_path, settings={"epochs": 20})
     with pytest.raises(CheckpointError, match="got another one in"):

@@ -124,6 +124,39 @@ def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
         parameters.check({"edition": edition} | entry["parameters"], spec)
 
 
+def test_a_second_workflow_on_the_same_results_is_refused_in_one_line(project):
+    (project / "wait").touch()
+    first = start(project, "1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while len(marks(project)) < 2:
+            assert first.poll() is None
+            time.sleep(0.05)
+        status, output = snakemake(project)
+        assert status == 1
+        assert f"another run writes to results/quick (process {first.pid} on " in output
+        assert "Traceback" not in output
+        assert len(marks(project)) == 2
+        (project / "wait").unlink()
+        assert first.wait(timeout=60) == 0
+    finally:
+        first.kill()
+    assert ran(project) == ["1", "2"]
+    assert not list((project / "results").rglob(".lock"))
+
+
+def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
+    root = tmp_path / 'it\'s a "checkout" {of} mine'
+    write_notebook(root / "notebooks" / "one.ipynb", MARK, parameters=LEVEL)
+    write_edition(root, one=1)
+    (root / ".venv").symlink_to(sys.prefix)
+    (root / "workflow").symlink_to(SNAKEFILE.parent)
+    command = [root / ".venv" / "bin" / "python", "-m", "snakemake", "--snakefile", root / "workflow" / "Snakefile"]
+    command += ["--cores", "1", "--config", "edition=quick", "editions_dir=editions"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ran(root) == ["1"]
+
+
 # A comparison whose methods are a line each; it leaves a mark for each row that is computed.
 TOY = """
 import os, signal, sys

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
-import yaml
-
 from scgen_lib.errors import InputError
+from scgen_lib.parameters import read_yaml
 
 REPRODUCED = "reproduced"
 PARTLY = "partly"
@@ -105,7 +104,7 @@ def _files() -> dict[str, dict]:
     """Return the content of each file of claims by chapter, in the order of their names."""
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".yml")]
     return {
-        path.name.removesuffix(".yml"): yaml.safe_load(path.read_text(encoding="utf-8"))
+        path.name.removesuffix(".yml"): read_yaml(path.read_text(encoding="utf-8"))
         for path in sorted(files, key=lambda file: file.name)
     }
 

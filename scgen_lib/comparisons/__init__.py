@@ -10,18 +10,20 @@ import importlib
 import importlib.util
 import json
 import math
-import re
+import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scgen_lib import provenance
+from scgen_lib import files, provenance
 from scgen_lib.errors import InputError, ParameterError
+from scgen_lib.findings import FEWEST, beyond_chance
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 NAMES = ("denoising", "simulation", "representation")
 NEGATIVE, BASELINE, METHOD, POSITIVE = ROLES = ("negative control", "baseline", "method", "positive control")
@@ -143,6 +145,23 @@ def complete(settings: Mapping, defaults: Mapping) -> dict:
     return dict(defaults) | dict(settings)
 
 
+def load(dataset: str, settings: Mapping) -> "AnnData":
+    """Load a data set; of the settings, "labels" and "transpose" are for a user's own files alone.
+
+    Raises
+    ------
+    DataError
+        If it cannot be had.
+    ParameterError
+        If a file that says itself which way round it is shall be transposed.
+    """
+    from scgen_lib import data
+    from scgen_lib.data import registry, splatter
+
+    own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
+    return data.load(dataset, **{name: settings[name] for name in ("labels", "transpose") if own})
+
+
 def row(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping | None = None) -> dict:
     """Compute one row: a method on a data set with a seed.
 
@@ -182,18 +201,18 @@ def row(comparison: Comparison | str, dataset: str, method: str, seed: int, sett
 
 
 def key(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping) -> str:
-    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's file."""
+    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's files."""
     from scgen_lib import runner
 
     name = comparison if isinstance(comparison, str) else comparison.name
-    file = provenance.sha256(dataset) if Path(dataset).exists() else None
-    asked = [name, dataset, method, int(seed), dict(settings), file, runner.library_hash(), provenance.lock_hash()]
+    data = provenance.contents([dataset, settings])
+    asked = [name, dataset, method, int(seed), dict(settings), data, runner.library_hash(), provenance.lock_hash()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def row_file(dataset: str, method: str, seed: int) -> str:
     """Return the name of the file of a row."""
-    return "__".join(re.sub(r"[^\w.+-]+", "_", part) for part in (dataset, method, str(seed))) + ".json"
+    return f"{files.named(f'{dataset}__{method}__{seed}')}.json"
 
 
 def write_row(found: Mapping, path: str | Path) -> None:
@@ -258,12 +277,204 @@ def summary(of: "pd.DataFrame") -> "pd.DataFrame":
     Returns
     -------
     DataFrame
-        dataset, method, role, metric, mean, sd (ddof 1; NaN for one seed), n (seeds with a value) and reason (of the
-        first gap, or None).
+        dataset, method, role, metric, mean, sd (see `spread`), n (seeds with a value) and reason (of the first gap, or
+        None).
     """
     groups = of.groupby(["dataset", "method", "role", "metric"], sort=False)
-    found = groups["value"].agg(mean="mean", sd="std", n="count").astype({"n": int})
+    found = groups["value"].agg(mean="mean", sd=spread, n="count").astype({"n": int, "sd": float})
     return found.assign(reason=groups["reason"].agg(_first)).reset_index()
+
+
+def spread(values: Iterable[float]) -> float:
+    """Return the sd over seeds (ddof 1), NaN below `FEWEST` of them: two tell nothing of their spread."""
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.stdev(finite) if len(finite) >= FEWEST else math.nan
+
+
+def differences(table: "pd.DataFrame", method: str, other: str, metric: str) -> list[float]:
+    """Return one method's values less another's, seed by seed, over the seeds that both have.
+
+    Parameters
+    ----------
+    table
+        Columns seed, method, metric and value, of one data set.
+    method, other, metric
+        Names in the table.
+    """
+    values = table[table["metric"] == metric].pivot_table(index="seed", columns="method", values="value")
+    values = values.reindex(columns=[method, other]).dropna()
+    return (values[method] - values[other]).tolist()
+
+
+def said(values: Sequence[float], form: str = ".3f") -> str:
+    """Say the mean of differences with its sign, and their sd where there are seeds enough."""
+    words, sd = f"{statistics.fmean(values):+{form}}".replace("-", "−"), spread(values)
+    return words if math.isnan(sd) else f"{words} ± {sd:{form}}"
+
+
+def standing(
+    table: "pd.DataFrame",
+    method: str,
+    others: Sequence[str],
+    metrics: Mapping[str, Metric],
+    names: Mapping[str, str] | None = None,
+    form: str = ".3f",
+) -> str:
+    """Say how a method differs from others on the same seeds, and whether the metrics agree on who is better.
+
+    Parameters
+    ----------
+    table
+        As in `differences`.
+    method, others
+        Names in the table; others that it lacks are passed over.
+    metrics
+        What to judge by, in order.
+    names
+        Words for methods.
+    form
+        Format of the differences.
+
+    Returns
+    -------
+    str
+        A clause for each metric, and a sentence of what follows; empty without a value. "Better" and "worse" are of the
+        mean over seeds; what two standard errors hold is said to be within chance, from `FEWEST` seeds on.
+    """
+    names, found, parts, near = names or {}, {}, [], set()
+    for metric, rule in metrics.items():
+        losses = table.assign(value=table["value"].map(rule.loss))
+        own = {other: values for other in others if (values := differences(table, method, other, metric))}
+        for other in own:
+            loss = differences(losses, method, other, metric)
+            found.setdefault(other, []).append(statistics.fmean(loss) < 0)
+            if beyond_chance(loss, [0.0] * len(loss)) is False:
+                near.add(names.get(other, other))
+        if own:
+            each = ", ".join(f"{said(values, form)} against {names.get(o, o)}" for o, values in own.items())
+            parts.append(f"{rule.label}: {each}")
+    if not parts:
+        return ""
+    words = {
+        "better than": [names.get(o, o) for o, signs in found.items() if all(signs)],
+        "worse than": [names.get(o, o) for o, signs in found.items() if not any(signs)],
+    }
+    split = [names.get(o, o) for o, signs in found.items() if any(signs) and not all(signs)]
+    ends = [f"{how} {', '.join(whom)}" + (" by all of these" if len(parts) > 1 else "")
+            for how, whom in words.items() if whom]  # fmt: skip
+    if split:
+        ends.append(f"**the measures disagree** on {', '.join(split)}")
+    if near:
+        ends.append(f"some differences from {', '.join(sorted(near))} lie within what seeds alone do")
+    return f"{'; '.join(parts)}. In the mean {'; '.join(ends)}."
+
+
+def steps(
+    table: "pd.DataFrame", pairs: Mapping[str, tuple[str, str]], metrics: Mapping[str, Metric], forms: Mapping[str, str]
+) -> "pd.DataFrame":
+    """Return what each of several differences does by itself, on the same data and seeds.
+
+    Parameters
+    ----------
+    table
+        Columns dataset, seed, method, metric and value.
+    pairs
+        Words for a difference → the methods with and without it.
+    metrics
+        What to look at, in order; those that are better in one direction are asked whether they agree.
+    forms
+        Format of a metric's differences where it is not ``".3f"``.
+
+    Returns
+    -------
+    DataFrame
+        A row a data set and difference that was measured there: dataset, difference, seeds (their number), a column a
+        metric with its words ("–" without a value), and disagree: whether one of the first two metrics says better and
+        the other worse.
+    """
+    import pandas as pd
+
+    rows = []
+    for dataset, own in table.groupby("dataset", sort=False):
+        for words, pair in pairs.items():
+            found = {metric: differences(own, *pair, metric) for metric in metrics}
+            if seeds := max(map(len, found.values())):
+                shown = {m: said(each, forms.get(m, ".3f")) if each else "–" for m, each in found.items()}
+                first, second = (sum(found[m]) * (1 if metrics[m].better == "lower" else -1) for m in list(metrics)[:2])
+                row = {"dataset": dataset, "difference": words, "seeds": seeds}
+                rows.append(row | shown | {"disagree": first * second < 0})
+    return pd.DataFrame(rows, columns=["dataset", "difference", "seeds", *metrics, "disagree"])
+
+
+def surpassing(
+    table: "pd.DataFrame",
+    methods: Sequence[str],
+    other: str,
+    metrics: Mapping[str, Metric],
+    names: Mapping[str, str] | None = None,
+    form: str = ".3f",
+) -> str:
+    """Say which methods are better than another in the mean over equal seeds, and on whom the metrics disagree.
+
+    Parameters
+    ----------
+    table
+        As in `differences`.
+    methods, other
+        Names in the table.
+    metrics
+        What to judge by, in order.
+    names
+        Words for methods.
+    form
+        Format of the differences.
+
+    Returns
+    -------
+    str
+        A clause for each metric that has values: those who are better, with their differences; and a sentence where the
+        metrics disagree; empty without a value. From `FEWEST` seeds on, what two standard errors hold is marked as
+        within chance.
+    """
+    names, found, parts = names or {}, {}, []
+    for metric, rule in metrics.items():
+        losses = table.assign(value=table["value"].map(rule.loss))
+        own = {method: values for method in methods if (values := differences(losses, method, other, metric))}
+        ahead = [method for method, values in own.items() if statistics.fmean(values) < 0]
+        words = [
+            f"{names.get(m, m)} {said(differences(table, m, other, metric), form)}"
+            + (" (within chance)" if beyond_chance(own[m], [0.0] * len(own[m])) is False else "")
+            for m in ahead
+        ]
+        if own:
+            parts.append(f"{rule.label}: {', '.join(words) or 'none'}")
+        for method in own:
+            found.setdefault(method, set()).add(method in ahead)
+    split = [names.get(method, method) for method, both in found.items() if len(both) == 2]
+    ends = f" **The measures disagree** on {', '.join(split)}." if split else ""
+    return f"{'; '.join(parts)}.{ends}" if parts else ""
+
+
+def places(of: "pd.DataFrame", metrics: Mapping[str, Metric]) -> "pd.DataFrame":
+    """Return the place of each method by each metric, 1 the best mean, without the positive controls.
+
+    Parameters
+    ----------
+    of
+        A `table` of one data set.
+    metrics
+        What to judge by, in order.
+
+    Returns
+    -------
+    DataFrame
+        Index method, a column a metric that somebody has; NaN where a method has no value.
+    """
+    means = summary(of[of["role"] != POSITIVE]).dropna(subset=["mean"])
+    means = means[means["metric"].isin(metrics)]
+    losses = [metrics[metric].loss(value) for metric, value in zip(means["metric"], means["mean"], strict=True)]
+    wide = means.assign(loss=losses).pivot_table("loss", "method", "metric", sort=False)
+    return wide.rank(method="min").reindex(columns=[metric for metric in metrics if metric in wide])
 
 
 def gaps(of: "pd.DataFrame") -> "pd.DataFrame":

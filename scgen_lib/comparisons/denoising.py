@@ -28,6 +28,7 @@ from scgen_lib.models.dca import DCA
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
     "labels": None,
+    "transpose": False,
     "symbols": "refseq_mm9",
     "max_cells": None,
     "genes": 2000,
@@ -105,7 +106,7 @@ class Case:
     test, observed
         Held-out molecules and all of them, cells × G.
     labels
-        Type of each cell (missing where there is none), or None without labels of two types or more.
+        Type of each cell (missing where there is none), or None without labels that score.
     true_counts, cell_means, means
         Of a simulation, cells × G: counts before dropout, the means of the Poisson draws that they come from, and the
         means of the type at the depth of the cell, which those scatter around.
@@ -167,8 +168,9 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seed
         Of the simulation, the sample of cells, the thinning and the decoys.
     settings
-        "labels" (column of ``obs`` with the types; for an own file only), "symbols" (what names the genes of the
-        transcripts of a bulk sample: ``"refseq_mm9"`` or a file, see `readers.transcript_symbols`; None: nothing),
+        "labels" (column of ``obs`` with the types) and "transpose" (genes × cells), both for own files only, "symbols"
+        (what names the genes of the transcripts of a bulk sample: ``"refseq_mm9"`` or a file, see
+        `readers.transcript_symbols`; None: nothing),
         "max_cells" (None: all), "genes" (the most variable ones of the training molecules; None: all), "min_cells"
         (that a gene must be detected in), "p" (share of the molecules that the methods see) and "decoys" (their
         number).
@@ -195,7 +197,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     spikes = np.flatnonzero(spike & detected & (molecules > 0)) if molecules is not None else np.array([], int)
     train, test, counts, obs = train[filled], test[filled], counts[filled], cells.obs[filled]
 
-    labels = obs["cell_type"] if "cell_type" in obs and len(obs["cell_type"].dropna().unique()) > 1 else None
+    _, unscored = checks.scoring(obs.get("cell_type", []))
+    labels = obs["cell_type"] if unscored is None else None
     groups = None if labels is None else labels.astype(object).fillna("no label").to_numpy()
     seen = _dense(train[:, genes])
     made = _decoys(seen, groups, settings["decoys"], seed)
@@ -204,7 +207,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seen = np.hstack([seen, made])
     kinds = ["gene"] * len(genes) + ["spike-in"] * len(spikes) + ["decoy"] * made.shape[1]
     names = [*cells.var_names[genes], *cells.var_names[spikes], *(f"decoy_{i}" for i in range(made.shape[1]))]
-    known, notes = {}, []
+    known, notes = {}, [unscored] if unscored and "cell_type" in obs else []
     if len(spikes):
         known["molecules"] = molecules[spikes]
     if set(designed.MIXED) <= set(obs):
@@ -292,16 +295,14 @@ def _downstream(case: Case, given: np.ndarray | None, seed: int, settings: Mappi
         points = clustering.pca(log_normalise(given[:, genes], 1e4, allow_empty=True), settings["n_pcs"], seed)
         points = np.round(points, 6)  # of equal cells nothing else than the noise of the arithmetic would be left
     if case.labels is not None:
-        sizes = case.labels.value_counts()
-        common = case.labels.isin(sizes.index[sizes >= 5]).to_numpy()
-        types = case.labels[common].astype(str)
-        if len(types.unique()) > 1:
-            # the perfect answer is the types themselves
-            x = pd.get_dummies(types).to_numpy(float) if given is None else points[common]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct cells than clusters
-                found = clustering.kmeans_scores(x, types, range(settings["kmeans_seeds"]))["mean"]
-            scores |= {"ari": found["ari"], "nmi": found["nmi"], "silhouette": clustering.silhouette(x, types, seed)}
+        scored, _ = checks.scoring(case.labels)
+        types = case.labels[scored].astype(str)
+        # the perfect answer is the types themselves
+        x = pd.get_dummies(types).to_numpy(float) if given is None else points[scored]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct cells than clusters
+            found = clustering.kmeans_scores(x, types, range(settings["kmeans_seeds"]))["mean"]
+        scores |= {"ari": found["ari"], "nmi": found["nmi"], "silhouette": clustering.silhouette(x, types, seed)}
     if case.proportions is not None:
         scores["proportions_r2"] = designed.proportions_r2(
             case.proportions if given is None else points, case.proportions, seed
@@ -327,8 +328,7 @@ def _loaded(dataset: str, seed: int, settings: Mapping) -> anndata.AnnData:
         cells = splatter.preset(dataset, seed=seed)
         cells.obs["cell_type"] = cells.obs["group"]
     else:
-        own = dataset not in registry.DATASETS
-        cells = data.load(dataset, labels=settings["labels"] if own else None)
+        cells = comparisons.load(dataset, settings)
     checks.get_counts(cells, allow_empty=True)
     if settings["max_cells"] is not None and settings["max_cells"] < cells.n_obs:
         chosen = np.random.default_rng(seed).choice(cells.n_obs, settings["max_cells"], replace=False)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
-from scgen_lib import data, external, preprocess, training
+from scgen_lib import comparisons, external, preprocess, training
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.data import checks, registry, splatter
 from scgen_lib.errors import ParameterError
@@ -39,6 +39,7 @@ DEFAULTS = {
     "max_cells": None,
     "test_share": 0.2,
     "labels": None,
+    "transpose": False,
     "kmeans_seeds": 5,
     "epochs": {"dr_a": 200, "dca": 300, "db_aae": None, "cvae": 20, "scvi": None},
 }
@@ -103,7 +104,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         Of the sample and of the split, in which every type has its share.
     settings
         "max_cells" (None: all), "test_share" in (0, 0.5], "genes" (those of highest variance of log counts among the
-        training cells) and "labels" (column of ``obs`` with the types; for an own file only).
+        training cells), and for own files only "labels" (column of ``obs`` with the types) and "transpose" (the file
+        is genes × cells).
 
     Raises
     ------
@@ -113,8 +115,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         The data set cannot be had, or has no counts.
     """
     settings = complete(settings)
-    own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
-    cells = data.load(dataset, labels=settings["labels"] if own else None)
+    cells = comparisons.load(dataset, settings)
     if "cell_type" not in cells.obs:
         raise NotApplicable(f"Expected labelled cells, but {dataset} has none: name their column with labels.")
     counts = checks.get_counts(cells, allow_empty=True)
@@ -125,15 +126,9 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     if most is not None and most < kept.n_obs:
         left_out["above max_cells"] = kept.n_obs - most
         kept = kept[_sample(kept, most, seed)].copy()
-    sizes = kept.obs["cell_type"].value_counts()
-    common = sizes.index[sizes >= math.ceil(2 / settings["test_share"])]
-    left_out["too few of the type"] = int(kept.n_obs - sizes[common].sum())
-    if len(common) < 2:
-        raise NotApplicable(
-            f"Expected two types of {math.ceil(2 / settings['test_share'])} cells or more, but {dataset} has "
-            f"{len(common)}: take more cells or a larger test_share."
-        )
-    kept = kept[kept.obs["cell_type"].isin(common).to_numpy()].copy()
+    scored = _scored(kept, math.ceil(2 / settings["test_share"]))
+    left_out["too few of the type"] = int((~scored).sum())
+    kept = kept[scored].copy()
     kept.obs["cell_type"] = kept.obs["cell_type"].cat.remove_unused_categories()
     parts = train_test_split(
         np.arange(kept.n_obs), test_size=settings["test_share"], stratify=kept.obs["cell_type"], random_state=seed
@@ -144,9 +139,20 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     # the counts of the chosen genes decide who is empty, among training and test cells alike
     train, test = (part[:, genes][checks.totals(part[:, genes].X) > 0].copy() for part in (train, test))
     left_out["no count"] = sum(map(len, parts)) - train.n_obs - test.n_obs
+    _scored(test, 1)
     for part in (train, test):
         part.layers["counts"] = part.X.copy()
     return Case(train, test, dict(cells.uns["dataset"]), left_out)
+
+
+def _scored(cells: anndata.AnnData, least: int) -> np.ndarray:
+    """Which cells are of a type that is large enough, or refuse them all."""
+    scored, unscored = checks.scoring(cells.obs["cell_type"], least)
+    if unscored:
+        raise NotApplicable(
+            f"Expected two types of {least} cells or more, but {unscored}: take more cells or a larger test_share."
+        )
+    return scored
 
 
 def _sample(cells: anndata.AnnData, n: int, seed: int) -> np.ndarray:
@@ -244,17 +250,17 @@ def dr_a(case: Case, seed: int, settings: Mapping, variant: str) -> np.ndarray:
 
 
 def dr_a_faithful(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """DR-A as its released code computes it."""
+    """DR-A as its released code computes it, with the guards that it lacks."""
     return dr_a(case, seed, settings, "faithful")
 
 
 def dr_a_repaired(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """DR-A as its paper describes it."""
+    """DR-A with the game that its paper describes, and additions of our own."""
     return dr_a(case, seed, settings, "repaired")
 
 
 def dca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """The bottleneck of DCA, between hidden layers of 64 units."""
+    """The bottleneck of the repaired DCA, between hidden layers of 64 units."""
     chosen = complete(settings)
     model, epochs = DCA(hidden=(64, chosen["z_dim"], 64), seed=seed), chosen["epochs"]["dca"]
     with _compiled_if_long(epochs * math.ceil(case.train.n_obs / 32)):
@@ -263,7 +269,7 @@ def dca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
 
 
 def db_aae(case: Case, seed: int, settings: Mapping) -> np.ndarray:
-    """The code of DB-AAE."""
+    """The code of the repaired DB-AAE."""
     chosen = complete(settings)
     model, epochs = DBAAE(latent_dim=chosen["z_dim"], seed=seed), chosen["epochs"]["db_aae"]
     with _compiled_if_long((epochs or 20) * math.ceil(case.train.n_obs / 32)):

@@ -2,6 +2,8 @@
 
 Every method learns from the same training cells and makes as many cells as there are held-out ones to compare them
 with, of types drawn in the proportions of the training cells. What the held-out cells are is told to none of them.
+
+A metric is a result only where it has a ceiling (`evidence.ceilings`).
 """
 
 import math
@@ -15,20 +17,21 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scgen_lib import comparisons, data
+from scgen_lib import comparisons
 from scgen_lib.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
-from scgen_lib.data import checks, registry, splatter
+from scgen_lib.data import checks, splatter
 from scgen_lib.metrics import realism
 from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
-from scgen_lib.models.scgan_cells import process
+from scgen_lib.models.scgan_cells import OWN_SPLIT, process
 from scgen_lib.preprocess import LogNormaliser
 
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
 DEFAULTS = {
     "labels": None,
+    "transpose": False,
     "max_cells": None,
     "n_top_genes": None,
     "min_class_size": 30,
@@ -52,7 +55,7 @@ DEFAULTS = {
 #: What a metric is about → its metrics.
 GROUPS = {
     "discrimination": {
-        "rf_auc": Metric("AUC of a forest, real against simulated", 0.5, negative=("poisson",)),
+        "rf_auc": Metric("AUC of a forest, held-out against new cells", 0.5, negative=("poisson",)),
         "rf_auc_counts": Metric("AUC, all cells as counts", 0.5, negative=("poisson",)),
         "mmd2": Metric("MMD²", 0.0, negative=("poisson",)),
         "mmd2_counts": Metric("MMD², all cells as counts", 0.0, negative=("poisson",)),
@@ -86,12 +89,12 @@ GROUPS = {
         "corr_within_rms": Metric("correlations within types, RMS difference", "lower", negative=("permuted",)),
     },
     "types": {
-        "accuracy_excess": Metric("types told: accuracy above that on real cells", 0.0, negative=("poisson",)),
-        "f1_excess": Metric("types told: macro-F1 above that on real cells", 0.0, negative=("poisson",)),
+        "accuracy_excess": Metric("types told: accuracy above that on held-out cells", 0.0, negative=("poisson",)),
+        "f1_excess": Metric("types told: macro-F1 above that on held-out cells", 0.0, negative=("poisson",)),
         "accuracy": Metric("types told: accuracy", "higher", judged=False),
         "f1": Metric("types told: macro-F1", "higher", judged=False),
-        # a simulator has seen more cells than there are in a sample of real ones, and may know means better than that
-        "reverse_accuracy": Metric("real types told after learning from these cells", "higher", judged=False),
+        # a simulator has seen more cells than a sample of held-out ones has, and may know means better than that
+        "reverse_accuracy": Metric("held-out types told after learning from these cells", "higher", judged=False),
         "markers_jaccard": Metric("overlap of 20 markers a type", "higher", judged=False),
         "markers_lfc": Metric("log fold changes of markers, Spearman", "higher", judged=False),
     },
@@ -176,7 +179,8 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     seed
         Of the sample, the split, the controls and all fits of the scores.
     settings
-        "labels" (column of ``obs`` with the types, for an own file), "max_cells" (None: all), "min_class_size",
+        "labels" (column of ``obs`` with the types) and "transpose" (genes × cells), both for own files only,
+        "max_cells" (None: all), "min_class_size" (types without as many cells are left out),
         "test_cells" (a number or a share), "n_top_genes" (most variable among the training cells, at most; None: all),
         "score_cells" (cells a side, at most; None: as many as there are), "forest_trees".
 
@@ -188,17 +192,12 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         No such setting.
     """
     chosen = complete(settings)
-    own = dataset not in registry.DATASETS and dataset not in splatter.PRESETS
-    cells = data.load(dataset, labels=chosen["labels"] if own else None)
-    if "cell_type" in cells.obs:
-        cells = cells[cells.obs["cell_type"].notna().to_numpy()].copy()
-    else:
-        cells.obs["cell_type"] = pd.Categorical([ONE_TYPE] * cells.n_obs)
-    most = chosen["max_cells"]
+    cells, most = _typed(comparisons.load(dataset, chosen), chosen["min_class_size"]), chosen["max_cells"]
     if most is not None and most < cells.n_obs:
         cells = cells[np.sort(np.random.default_rng(seed).permutation(cells.n_obs)[:most])].copy()
+        cells = _typed(cells, chosen["min_class_size"])
     cells = process(cells, min_class_size=chosen["min_class_size"], test_cells=chosen["test_cells"], split_seed=seed)
-    cells, test = (cells[(cells.obs["split"] == part).to_numpy()].copy() for part in ("train", "test"))
+    cells, test = (cells[(cells.obs[OWN_SPLIT] == part).to_numpy()].copy() for part in ("train", "test"))
     # nothing can be learnt about a gene that no training cell has
     genes, most = checks.totals(cells.layers["counts"], 0) > 0, chosen["n_top_genes"]
     if most is not None and most < genes.sum():
@@ -215,6 +214,14 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     types = cells.obs["cell_type"].astype(str).to_numpy()
     wanted = np.random.default_rng([seed, n]).permutation(types)[:n]
     return Case(cells, train, frame, wanted)
+
+
+def _typed(cells: anndata.AnnData, least: int) -> anndata.AnnData:
+    """Return the cells with a type, or all cells as of one type where their labels do not score."""
+    _, unscored = checks.scoring(cells.obs.get("cell_type", []), least)
+    if unscored:
+        cells.obs["cell_type"] = pd.Categorical([ONE_TYPE] * cells.n_obs)
+    return cells[cells.obs["cell_type"].notna().to_numpy()].copy()
 
 
 def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, float]:

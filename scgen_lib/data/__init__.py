@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from scgen_lib.data import checks
-from scgen_lib.data.datasets import datasets, load, pbmc68k_labels, prefetch, refseq_mm9, zeisel_annotation
+from scgen_lib.data.datasets import datasets, excerpt, load, pbmc68k_labels, prefetch, refseq_mm9, zeisel_annotation
 
 if TYPE_CHECKING:
     from scgen_lib.data import splatter
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checks",
     "datasets",
+    "excerpt",
     "load",
     "pbmc68k_labels",
     "prefetch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from scgen_lib.data import checks, readers, registry
 from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 _SHIPPED = "scanpy.datasets.pbmc68k_reduced()"
 
 
-def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | None = None) -> AnnData:
+def load(
+    name_or_path: str | Path, *, transpose: bool = False, labels: str | None = None, genome: str | None = None
+) -> AnnData:
     """Load a data set by name, simulate a Splatter preset by name, or read a file of raw counts.
 
     A known name wins over a file of the same name in the working folder; ``./NAME`` or a `Path` is always the file.
@@ -36,9 +40,11 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
         A name that `datasets` lists, a preset of `scgen_lib.data.splatter`, or an ``.h5ad``, 10x ``.h5``, 10x ``mtx``
         folder, ``.loom``, ``.csv[.gz]`` or ``.tsv[.gz]``.
     transpose
-        For ``.csv`` and ``.tsv``: the table is genes × cells.
+        For ``.csv``, ``.tsv`` and ``.h5ad``: the file is genes × cells.
     labels
         Column of ``obs`` (of the table, for ``.csv`` and ``.tsv``) that becomes ``obs["cell_type"]``.
+    genome
+        For 10x files of several genomes: the one to read.
 
     Returns
     -------
@@ -56,26 +62,58 @@ def load(name_or_path: str | Path, *, transpose: bool = False, labels: str | Non
         If the name is unknown, a file is absent, damaged or no matrix of raw counts, names repeat, or ``labels`` is
         absent.
     ParameterError
-        If ``transpose`` is asked of anything but a table.
+        If ``transpose`` or ``genome`` is asked of what does not have it.
+
+    Warns
+    -----
+    UserWarning
+        The file is plainly genes × cells, see `checks.doubt_orientation`.
     """
     name = str(name_or_path)
+    given = {"transpose": transpose, "labels": labels, "genome": genome}
     # a name has neither a folder nor a suffix: what has, is meant as a file even where it is missing
     if isinstance(name_or_path, Path) or Path(name).name != name or Path(name).suffix:
-        adata = _own(Path(name).expanduser(), transpose, labels)
+        adata = _own(expanded(name), **given)
     elif transpose:
-        raise ParameterError(f"transpose serves .csv and .tsv tables, but {name!r} is none: leave it out.")
+        raise ParameterError(f"transpose serves .csv, .tsv and .h5ad files, but {name!r} is none: leave it out.")
     elif name in registry.DATASETS:
         adata = _registered(registry.DATASETS[name])
     else:
-        adata = _simulated(name)
+        adata = _simulated(name, given)
     if labels is not None:
-        checks.check_labels(adata[adata.obs[labels].notna()] if labels in adata.obs else adata, labels, min_classes=1)
+        if labels not in adata.obs:
+            checks.check_labels(adata, labels)
+        if not len(checks.texts(adata.obs[labels]).categories):
+            raise DataError(f"Expected labels in obs[{labels!r}], but no cell has one: name another column.")
         adata.obs["cell_type"] = adata.obs[labels]
     if "cell_type" in adata.obs:
-        # numbered clusters become texts: one type of label for every caller
-        types = adata.obs["cell_type"].astype("category").cat.remove_unused_categories()
-        adata.obs["cell_type"] = types.cat.rename_categories(str)
+        # one type of label for every caller
+        adata.obs["cell_type"] = checks.texts(adata.obs["cell_type"])
     return adata
+
+
+def excerpt(adata: AnnData, n_cells: int, n_genes: int | None = None) -> AnnData:
+    """Return a copy of a few cells and genes to try something on: what is in them, not what stands first.
+
+    Parameters
+    ----------
+    adata
+        Cells × genes with counts.
+    n_cells
+        Every so many-th of the cells that have a count, at most this many.
+    n_genes
+        Genes with the highest totals in these cells, in the order of the file; None: all.
+
+    Returns
+    -------
+    AnnData
+        The cells and genes with all that belongs to them.
+    """
+    x = checks.get_counts(adata, allow_empty=True)
+    full = np.flatnonzero(checks.totals(x) > 0)
+    rows = full[:: max(1, -(-len(full) // n_cells))]
+    genes = np.sort(np.argsort(-checks.totals(x[rows], 0), kind="stable")[:n_genes])
+    return adata[rows, genes].copy()
 
 
 def datasets() -> pd.DataFrame:
@@ -128,7 +166,7 @@ def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | Non
     keys = (
         registry.FILES if names is None else dict.fromkeys(k for name in chosen for k in registry.DATASETS[name].files)
     )
-    folder = registry.cache_folder() if dest is None else Path(dest).expanduser()
+    folder = registry.cache_folder() if dest is None else expanded(dest)
     paths, failed = [], []
     for file in (registry.FILES[key] for key in keys):
         try:
@@ -224,8 +262,8 @@ def _registered(entry: registry.Dataset) -> AnnData:
     return _with_counts(adata)
 
 
-def _own(path: Path, transpose: bool, labels: str | None) -> AnnData:
-    adata = readers.read(path, transpose=transpose, labels=labels)
+def _own(path: Path, *, transpose: bool, labels: str | None, genome: str | None) -> AnnData:
+    adata = readers.read(path, transpose=transpose, labels=labels, genome=genome)
     known = adata.uns.get("dataset")
     adata.uns["dataset"] = {
         "title": path.name,
@@ -247,17 +285,24 @@ def _own(path: Path, transpose: bool, labels: str | None) -> AnnData:
             f'{again} gene symbols repeat and got a number; var["gene_ids"] tells them apart.'
         )
         adata.var_names_make_unique()
-    return _with_counts(adata)
+    adata = _with_counts(adata, path.name)
+    if not transpose and (doubt := checks.doubt_orientation(adata)):
+        warnings.warn(
+            f"{path.name} was read as cells × genes, but looks like genes × cells: {doubt}; set transpose=True if it "
+            "is.",
+            stacklevel=3,
+        )
+    return adata
 
 
-def _simulated(name: str) -> AnnData:
+def _simulated(name: str, given: Mapping[str, Any]) -> AnnData:
     from scgen_lib.data import splatter
 
     try:
         adata = splatter.preset(name)
     except ParameterError as error:
         if Path(name).is_dir():
-            return _own(Path(name), transpose=False, labels=None)
+            return _own(Path(name), **given)
         raise DataError(_unknown(name, splatter.PRESETS)) from error
     about = adata.uns["dataset"]
     simulator = registry.DATASETS["splatter_g2"]
@@ -273,13 +318,13 @@ def _simulated(name: str) -> AnnData:
     return adata
 
 
-def _with_counts(adata: AnnData) -> AnnData:
+def _with_counts(adata: AnnData, file: str | None = None) -> AnnData:
     """Check ``X`` and lay it down as int32 counts, with the true counts where there are any."""
     found = {"counts": adata.X}
     if "true_counts" in adata.layers:
         found["true_counts"] = adata.layers["true_counts"]
     try:
-        checks.check_names(adata)
+        checks.check_names(adata, file)
         for layer, x in found.items():
             counts = checks.check_counts(x, adata.var_names, adata.obs_names, allow_empty=True)
             adata.layers[layer] = _compact(counts)

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from scgen_lib.errors import DataError
+from scgen_lib.files import expanded
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,11 @@ def local_file(file: File) -> Path | None:
     folder = os.environ.get("SCGEN_DATA_DIR")
     if not folder:
         return None
-    if not Path(folder).is_dir():
-        raise DataError(f"SCGEN_DATA_DIR should name a folder, but {folder!r} is none: correct or unset the variable.")
+    folder = expanded(folder)
+    if not folder.is_dir():
+        raise DataError(
+            f"SCGEN_DATA_DIR should name a folder, but {str(folder)!r} is none: correct or unset the variable."
+        )
     path = Path(folder, file.key)
     if not path.is_file():
         return None
@@ -131,11 +135,19 @@ def local_file(file: File) -> Path | None:
     )
 
 
+def unverified(name: str) -> list[Path]:
+    """Return the files of a data set, as far as they are on this machine, for which no hash is published."""
+    files = [file for file in DATASETS[name].sources if not file.hash] if name in DATASETS else []
+    folders = [expanded(os.environ.get("SCGEN_DATA_DIR") or cache_folder()), cache_folder()] if files else []
+    found = (next((path for folder in folders if (path := folder / file.key).is_file()), None) for file in files)
+    return [path for path in found if path]
+
+
 def cache_folder() -> Path:
     """Return the folder of downloaded files: ``SCGEN_CACHE_DIR``, else the user's cache folder."""
     import pooch
 
-    return Path(os.environ.get("SCGEN_CACHE_DIR") or pooch.os_cache("scgen_lib")).expanduser()
+    return expanded(os.environ.get("SCGEN_CACHE_DIR") or pooch.os_cache("scgen_lib"))
 
 
 def stored_file(file: File, folder: str | Path) -> Path | None:
@@ -186,7 +198,9 @@ def download(file: File, folder: str | Path) -> Path:
     )
     way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names."
     try:
-        return Path(store.fetch(file.key, progressbar=True))
+        path = Path(store.fetch(file.key, progressbar=True))
+        path.chmod(0o666 & ~_umask())  # pooch downloads into a temporary file, which is for its owner only
+        return path
     except requests.RequestException as error:
         raise DataError(
             f"{file.name} could not be downloaded from {file.url} ({type(error).__name__}): {way_out}"
@@ -202,3 +216,10 @@ def download(file: File, folder: str | Path) -> Path:
             f"{file.name} could not be written under {folder} ({reason}): make room there, or choose another folder "
             "with the variable SCGEN_CACHE_DIR or the destination of the fetch."
         ) from error
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

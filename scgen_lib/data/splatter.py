@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 
 from scgen_lib._version import __version__
+from scgen_lib.data import checks
 from scgen_lib.data.splatter_parameters import PRESETS, Values, check, values_of, whole
 from scgen_lib.data.splatter_paths import path_factors, step_probabilities
 from scgen_lib.errors import DataError, ParameterError
@@ -292,7 +293,7 @@ def estimate(counts: np.ndarray | sp.spmatrix) -> dict[str, float]:
     values = counts.data if sp.issparse(counts) else np.asarray(counts)
     if not np.isfinite(values).all() or (values < 0).any():
         raise DataError("Counts must be finite and not negative, but some are not: pass raw counts.")
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    totals = checks.totals(counts)
     if len(totals) < 2 or (totals == 0).any():
         raise DataError(
             f"At least two cells, none of them empty, are needed, but {(totals > 0).sum()} of {len(totals)} "

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
+from scgen_lib.data import checks
 from scgen_lib.errors import DataError
 
 Matrix = np.ndarray | sp.spmatrix
@@ -94,7 +95,7 @@ def log_normalise(counts: Matrix, target: float | None = None, *, allow_empty: b
         raise DataError(
             "Expected counts of 0 or more, but some are negative: normalise before taking logarithms or centring."
         )
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    totals = checks.totals(counts)
     empty = totals == 0
     if empty.any() and not allow_empty:
         raise DataError(

@@ -70,7 +70,7 @@ def neighbour_mean(counts: Matrix, k: int = 15, components: int = 10, seed: int 
 
 
 def _reduced(counts: Matrix, k: int, seed: int) -> tuple[np.ndarray, PCA, np.ndarray]:
-    counts = dense("counts", counts)
+    counts = dense("counts", counts).astype(np.float64)
     x = log_normalise(counts, 1e4, allow_empty=True)
     pca = PCA(min(k, *x.shape), random_state=seed).fit(x)
     return counts, pca, pca.transform(x)

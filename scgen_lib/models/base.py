@@ -1,7 +1,8 @@
 """What the AnnData-facing classes of all papers share: they are fitted, saved and loaded in one way."""
 
+import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import anndata
@@ -107,3 +108,44 @@ class FittedModel:
                 f"expected the {len(names)} genes of the training in their order, got {adata.n_vars} genes of which "
                 f"{known} are known: subset and reorder with adata[:, model.net.note['var_names']]"
             )
+
+
+def wanted_cells(cells: Mapping[object, int], names: Sequence[str], what: str) -> dict[str, int]:
+    """Check how many cells of which types are asked for.
+
+    Parameters
+    ----------
+    cells
+        Number of cells by type; a type that is called 0 may be asked for as a number.
+    names
+        The types of the training.
+    what
+        What the message calls them.
+
+    Returns
+    -------
+    dict
+        Number of cells by name, in the order asked for.
+
+    Raises
+    ------
+    ParameterError
+        An unknown type, one that is asked for twice, a number that is none, or no cell at all.
+    """
+    wanted: dict[str, int] = {}
+    for key, n in cells.items():
+        if (name := str(key)) not in names:
+            raise ParameterError(
+                f"expected {what} among {', '.join(names)}, got {name!r}: choose from these, or train with it"
+            )
+        if name in wanted:
+            raise ParameterError(f"expected a number of cells for every name, got two for {name!r}: give one")
+        if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
+            raise ParameterError(
+                f"expected a whole number of cells of at least 0, got {n!r} for {name!r}: give how many to simulate"
+            )
+        wanted[name] = int(n)
+    if not sum(wanted.values()):
+        one = {"types": "type", "classes": "class"}[what]
+        raise ParameterError(f"expected at least one cell to simulate, got none of any {one}: raise a number")
+    return wanted

@@ -8,7 +8,6 @@ variational autoencoder for prediction and feature recovery applied to intrusion
 """
 
 import math
-import numbers
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
@@ -24,7 +23,7 @@ from scipy.special import gammaln
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel, NotedNet
+from scgen_lib.models.base import FittedModel, NotedNet, wanted_cells
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
 from scgen_lib.preprocess import Matrix, mean_log_factorial
 
@@ -36,7 +35,8 @@ LIKELIHOODS = ("mse", "bce", *COUNT_LIKELIHOODS)
 DISPERSION_BOUNDS = (1e-3, 1e4)
 LOG_VAR_BOUND = 10.0
 
-# What the released code does, and what this project does about it; None in the arguments of `CVAE` means these.
+# What the released code does, and what this project does about it; None in the arguments of `CVAE` means these. The
+# description asks for z_loc and z_scale of ``repaired`` alone, the rest of it is ours.
 VARIANTS: dict[str, dict] = {
     "faithful": {
         "decoder_likelihood": "mse",
@@ -298,8 +298,9 @@ class CVAENet(NotedNet):
 class CVAE(FittedModel):
     """Convolutional conditional VAE (umiche, DeepConvCVAE): labelled AnnData in, simulated cells of chosen types out.
 
-    The variant ``faithful`` computes what the released code does, ``repaired`` gives the same network a likelihood of
-    counts; see the list of deviations. Arguments that are None take the value of the variant, listed in `VARIANTS`.
+    The variant ``faithful`` computes what the released code does; ``repaired`` has what its tutorial says, and
+    additions of our own, a likelihood of counts above all. The notes list both. Arguments that are None take the value
+    of the variant, listed in `VARIANTS`.
 
     Parameters
     ----------
@@ -352,10 +353,19 @@ class CVAE(FittedModel):
     -----
     Deviations of ``faithful`` from the released code: pixels without a gene are not exported, and gene names and names
     of types are; counts are scaled by M and not by the constant 260 (``count_scale=260`` gives it); new cells are
-    decoded many at a time; seeds are set. ``repaired`` deviates further: a negative binomial likelihood of counts with
-    a dispersion per gene, on gene pixels only; input on a logarithmic scale, its maximum from training cells; ln σ²
-    bounded to ±10; Adam; β rises during the first epochs; validation on training cells set aside; z from the prior, and
-    counts drawn with library sizes of training cells of the type.
+    decoded many at a time; seeds are set.
+
+    What the description (the tutorial, with the loss that it prints) asks for:
+
+    - z of new cells from N(0, 1), the distribution that the KL divergence of that loss draws z to;
+    - any number of types and of dimensions of z, and one order of the types' names; ``faithful`` has these too.
+
+    What we added to ``repaired``, and nothing describes:
+
+    - a negative binomial likelihood of counts with a dispersion per gene, on gene pixels only, in place of the squared
+      error, and with it counts that are drawn, with library sizes of training cells of the type;
+    - input on a logarithmic scale, its maximum from training cells, and validation on training cells set aside;
+    - Adam, β that rises during the first epochs, and ln σ² bounded to ±10.
 
     References
     ----------
@@ -462,6 +472,7 @@ class CVAE(FittedModel):
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
+        checks.check_label_key(label_key, "cvae_library")
         counts = checks.get_counts(adata)
         names = checks.check_labels(adata, label_key, min_classes=1).astype(str)
         labels = list(pd.unique(names))
@@ -549,8 +560,8 @@ class CVAE(FittedModel):
         AnnData
             Cells in the order of `cells` × the genes of the training: counts (int32, CSR) in ``X`` and
             ``layers["counts"]``, types in ``obs[label_key]``, for likelihoods of counts the drawn library size in
-            ``obs["library"]``; settings and seed in ``uns["cvae"]``, and for ``mse`` and ``bce`` the largest mean count
-            of a pixel without a gene as "padding_maximum".
+            ``obs["cvae_library"]``; settings and seed in ``uns["cvae"]``, and for ``mse`` and ``bce`` the largest mean
+            count of a pixel without a gene as "padding_maximum".
 
         Raises
         ------
@@ -589,7 +600,7 @@ class CVAE(FittedModel):
         obs = pd.DataFrame({net.note["label_key"]: types}, index=[f"simulated_{i}" for i in range(counts.shape[0])])
         about = {name: value for name, value in settings.items() if value is not None}
         if net.counts_likelihood:
-            obs["library"] = np.concatenate(drawn)
+            obs["cvae_library"] = np.concatenate(drawn)
         else:
             about["padding_maximum"] = float(padding)
         simulated = anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=net.note["var_names"]))
@@ -598,19 +609,8 @@ class CVAE(FittedModel):
         return simulated
 
     def _target(self, cells: int | Mapping[str, int]) -> dict[str, int]:
-        target = dict(cells) if isinstance(cells, Mapping) else dict.fromkeys(self.labels, cells)
-        for name, n in target.items():
-            if name not in self.labels:
-                raise ParameterError(
-                    f"expected types among {', '.join(self.labels)}, got {name!r}: choose from these, or train with it"
-                )
-            if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
-                raise ParameterError(
-                    f"expected a whole number of cells of at least 0, got {n!r} for {name!r}: give how many to simulate"
-                )
-        if not sum(target.values()):
-            raise ParameterError("expected at least one cell to simulate, got none of any type: raise a number")
-        return {name: int(n) for name, n in target.items()}
+        asked = cells if isinstance(cells, Mapping) else dict.fromkeys(self.labels, cells)
+        return wanted_cells(asked, self.labels, "types")
 
     def _cells_of(self, code: int, name: str) -> np.ndarray:
         cells = self.net.note["cells"]

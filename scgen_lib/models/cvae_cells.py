@@ -46,22 +46,23 @@ def data_in(
     -------
     AnnData
         A copy without genes and cells that have no count; ``obs[label_key]`` categorical, categories in order of first
-        appearance, which is the order of the codes; ``obs["split"]`` "train" or "test".
+        appearance, which is the order of the codes; ``obs["cvae_split"]`` "train" or "test".
 
     Raises
     ------
     DataError
         No such data, no usable counts, or a cell without a type.
     ParameterError
-        As `split`.
+        As `split`, or types in ``obs["cvae_split"]``.
     """
+    checks.check_label_key(label_key, "cvae_split")
     cells = checks.drop_empty(dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset))
     labels = checks.check_labels(cells, label_key, min_classes=1).astype(str)
     cells.obs[label_key] = pd.Categorical(labels, categories=pd.unique(labels))
     _, test = split(labels, train_ratio, test_ratio, split_seed=split_seed, split_index=split_index)
     part = np.full(cells.n_obs, "train", object)
     part[test] = "test"
-    cells.obs["split"] = pd.Categorical(part, categories=["train", "test"])
+    cells.obs["cvae_split"] = pd.Categorical(part, categories=["train", "test"])
     return cells
 
 
@@ -136,7 +137,7 @@ def gene_order(counts: Matrix, by: str) -> np.ndarray | None:
     if by == "file":
         return None
     if by == "mean":
-        return np.argsort(-np.asarray(counts.mean(axis=0)).ravel(), kind="stable")
+        return np.argsort(-checks.totals(counts, 0), kind="stable")
     logs = np.log1p(training.dense(counts) / libraries(counts)[:, None] * 1e4)
     # A constant gene has no correlation.
     varies = logs.std(axis=0) > 0

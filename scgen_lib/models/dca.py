@@ -232,8 +232,8 @@ def _zinb_arguments(out: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 class DCA(FittedModel):
     """Deep count autoencoder (Eraslan et al. 2019): AnnData in, denoised expression out.
 
-    The variant ``repaired`` computes what the paper describes, ``faithful`` what the released code does; see the list
-    of deviations.
+    The variant ``faithful`` computes what the released code does; ``repaired`` what the description asks for where the
+    code does otherwise, and what we added. The notes have both lists.
 
     Parameters
     ----------
@@ -254,7 +254,10 @@ class DCA(FittedModel):
     size_factor, zscore, log1p
         Preprocessing of the input, see `Standardiser`.
     optimizer, learning_rate, clip_value
-        Keras name of the optimiser, its step size, and the largest absolute value of a gradient's entry (None: any).
+        Name of the optimiser as in `optimizers.named`, its step size, and the largest absolute value of a gradient's
+        entry (None: any).
+    additions
+        Whether ``repaired`` has what we added; ``faithful`` never has.
     seed
         Fixes weights, dropout, validation cells and the order of cells.
 
@@ -267,10 +270,19 @@ class DCA(FittedModel):
 
     Notes
     -----
-    Deviations of ``repaired`` from the released code: the loss is computed in log space without ε; the bias of the
-    mean head starts at ln of the normalised gene means; validation cells are drawn at random (seeded) and not the last
-    ones of the file; the best weights are put back after training and not the last ones kept. ``faithful`` deviates in
-    nothing that is known, other than the random numbers.
+    What the description asks for, and ``repaired`` has:
+
+    - the likelihood itself: the loss is in log space, where the released code adds ε = 1e-10 in each logarithm.
+
+    What we added, and nothing describes (left out with ``additions=False``):
+
+    - the bias of the mean head starts at ln of the normalised gene means and not at 0;
+    - validation cells are drawn at random (seeded) and are not the last ones of the file;
+    - the best weights are put back after training and the last ones are not kept.
+
+    What the description has and neither variant, since the released code has it otherwise by default: θ is the
+    exponential of its head (softplus here), and no hidden layer is normalised (``batchnorm=False``). ``faithful``
+    deviates from the code in nothing that is known, other than the random numbers.
 
     References
     ----------
@@ -301,6 +313,7 @@ class DCA(FittedModel):
         optimizer: str = "RMSprop",
         learning_rate: float = 1e-3,
         clip_value: float | None = 5.0,
+        additions: bool = True,
         seed: int = 0,
     ):
         super().__init__(locals())
@@ -364,12 +377,13 @@ class DCA(FittedModel):
         """
         counts = checks.get_counts(adata)
         repaired = self.variant == "repaired"
-        rows, validation = training.split(counts.shape[0], validation_split, shuffle=repaired, seed=self.seed)
+        added = repaired and self.config["additions"]
+        rows, validation = training.split(counts.shape[0], validation_split, shuffle=added, seed=self.seed)
         standardiser = Standardiser(*(self.config[k] for k in ("size_factor", "zscore", "log1p"))).fit(counts)
         arrays = self._arrays(counts, standardiser)
         mean_bias = None
-        if repaired and self.config["ae_type"] != "normal":
-            bias = np.log(np.asarray(counts.mean(axis=0), "float64").ravel() / arrays["size_factor"].mean())
+        if added and self.config["ae_type"] != "normal":
+            bias = np.log(checks.totals(counts, 0) / counts.shape[0] / arrays["size_factor"].mean())
             mean_bias = -bias if AE_TYPES[self.config["ae_type"]].tied else bias
         names = [
             "ae_type",
@@ -401,9 +415,7 @@ class DCA(FittedModel):
                 keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=reduce_lr, min_delta=1e-4)
             )
         if len(validation) and early_stop:
-            watchers.append(
-                keras.callbacks.EarlyStopping("val_loss", patience=early_stop, restore_best_weights=repaired)
-            )
+            watchers.append(keras.callbacks.EarlyStopping("val_loss", patience=early_stop, restore_best_weights=added))
         self.history = training.fit(
             self.net,
             arrays,

@@ -146,7 +146,7 @@ class StudentNet(NotedNet):
 
 
 class Student(FittedModel):
-    """One of the four student models, as its code computes it (faithful); repaired, it is `DCA` with or without BN.
+    """One of the four student models, as its code computes it (faithful); `DCA` stands in its place if repaired.
 
     Parameters
     ----------
@@ -161,10 +161,11 @@ class Student(FittedModel):
 
     Notes
     -----
-    Defects that are kept: the size factor of the report is the cell's lower median count; one mean and sd for the whole
-    matrix; the mean lacks the size factor; evaluation leaves batch normalisation in training mode; exponentials are
-    unbounded. Not kept: N × N diagonal matrices (the values are the same), log files of zeros. Deviations: other
-    random numbers, and training stops when the loss is no longer finite.
+    All of this is the reproduction's and not DCA's own. Defects that are kept: the size factor of the report is the
+    cell's lower median count; one mean and sd for the whole matrix; the mean lacks the size factor; evaluation leaves
+    batch normalisation in training mode; exponentials are unbounded. Not kept: N × N diagonal matrices (the values are
+    the same), log files of zeros. Deviations: other random numbers, and training stops when the loss is no longer
+    finite.
     """
 
     net_type = StudentNet

@@ -479,8 +479,9 @@ def _share_outside(values: tf.Tensor, low: float, high: float) -> tf.Tensor:
 class DRA(FittedModel):
     """DR-A (Lin et al. 2020): AnnData in, a low-dimensional code of every cell out.
 
-    The variant ``repaired`` plays the game of dual matching that the paper describes, ``faithful`` computes what the
-    released code does; see the list of deviations. None stands for what belongs to the variant, `settings` names it.
+    The variant ``faithful`` computes what the released code does. ``repaired`` plays the game of dual matching that the
+    paper describes, and has additions of our own; the notes list both. None stands for what belongs to the variant,
+    `settings` names it.
 
     Parameters
     ----------
@@ -544,16 +545,29 @@ class DRA(FittedModel):
     Notes
     -----
     ``faithful`` deviates from the released code in two guards and in nothing else that is known, other than the random
-    numbers: ln v is clipped to ±`log_var_clip`; ln l_v is clipped to [−10, 4] and a sampled l to ±20. With
-    ``guards=False`` it does not. It keeps that D2
-    is without effect, that D1 lowers the distance that it should raise, that batch normalisation stays in inference
-    mode, and that `lam` and `g_iter` do nothing.
+    numbers: ln v is clipped to ±`log_var_clip`, since nothing keeps v from 0, where √v has no derivative; ln l_v is
+    clipped to [−10, 4] and a sampled l to ±20, since e^l can overflow. Trainings that these guards carry through end in
+    the release at values that are not finite; with ``guards=False`` they end so here, too, as a `TrainingError`. It
+    keeps that D2 is without effect, that D1 lowers the distance that it should raise, that batch normalisation stays in
+    inference mode, and that `lam` and `g_iter` do nothing.
 
-    ``repaired`` also deviates in this: binary cross-entropies with a discriminator that opposes; encoder, decoder and
-    x̃ are updated against D2 as well, in the encoder's turns; `lam` weighs those steps and not the loss, where Adam
-    would cancel it; likelihood and library prior of counts; library size without the bottleneck; batch normalisation
-    with statistics of the data; x scaled by training cells alone and clipped to [0, 1]; adversarial Adams of their own
-    speed; clipped gradients; the posterior's mean for a code.
+    What the description asks for, and ``repaired`` does:
+
+    - dual matching: encoder, decoder and x̃ are updated against D2 as well, in the encoder's turns;
+    - discriminators that oppose, which is what makes a model adversarial;
+    - batch normalisation with statistics of the data;
+    - `lam`, `g_iter` and `actv` with the meaning of their names; `lam` weighs the encoder's steps and not its loss,
+      where Adam would cancel it.
+
+    What we added, and nothing describes:
+
+    - binary cross-entropies of logits in place of the distance of shares of a sum, which are no probabilities;
+    - likelihood and library prior of counts in place of transformed values;
+    - library size without the bottleneck;
+    - x scaled by training cells alone and clipped to [0, 1];
+    - Adams of their own speed for the game, and clipped gradients;
+    - the posterior's mean for a code;
+    - the guards.
 
     ``trans="dense"`` calls a function in the release that does not exist; here it is the minimum and maximum of a gene.
 
@@ -819,7 +833,7 @@ class DRA(FittedModel):
 
 def _library_prior(values: Matrix) -> list[float]:
     """Mean and population variance of the logarithm of the cells' sums."""
-    total = np.asarray(values.sum(axis=1), "float64").ravel()
+    total = checks.totals(values)
     if not (total > 0).all():
         raise DataError(
             f"expected a count in every training cell, got none in {int((total <= 0).sum())} of {len(total)}: remove "

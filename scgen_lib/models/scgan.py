@@ -6,12 +6,11 @@ https://doi.org/10.1038/s41467-019-14018-z
 """
 
 import hashlib
+import itertools
 import math
-import numbers
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Literal, Self
 
 import anndata
@@ -23,16 +22,17 @@ import tensorflow as tf
 
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
-from scgen_lib.errors import ParameterError
+from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.metrics.controls import as_counts
-from scgen_lib.models.base import FittedModel, NotedNet
-from scgen_lib.models.scgan_cells import scaled
+from scgen_lib.models.base import FittedModel, NotedNet, wanted_cells
+from scgen_lib.models.scgan_cells import OWN_SPLIT, SPLIT, scaled
 from scgen_lib.parameters import Parameter
 
 Cells = int | Sequence[int] | Mapping[str, int]
 
-# What the released code does, and what this project does about it.
+# What the released code does, and what this project does about it: the description asks for the numbers of the critic's
+# updates (`critic_iters`); noise, epsilon and statistics are ours.
 VARIANTS = {
     "faithful": {
         "extra_critic_updates": 1,
@@ -150,7 +150,7 @@ class ScGANNet(NotedNet):
             return layer
 
         widths = [latent_dim, *gen_layers]
-        self.hidden = [dense(w, u, of_generator, relu=False, bias=False) for w, u in pairwise(widths)]
+        self.hidden = [dense(w, u, of_generator, relu=False, bias=False) for w, u in itertools.pairwise(widths)]
         self.norms = [
             layers.ConditionalNorm(units, self.n_classes, gen_norm, bn_momentum)
             for units in gen_layers
@@ -159,7 +159,7 @@ class ScGANNet(NotedNet):
         self.expression = dense(widths[-1], n_genes, of_generator, relu=True)
 
         widths = [n_genes, *critic_layers]
-        self.features = [dense(w, u, of_critic, relu=True) for w, u in pairwise(widths)]
+        self.features = [dense(w, u, of_critic, relu=True) for w, u in itertools.pairwise(widths)]
         self.score = layers.ClassScore(widths[-1], self.n_classes, critic_cond, seed=int(next(of_critic)))
         self.noise = keras.random.SeedGenerator(int(next(of_noise)))
 
@@ -349,8 +349,8 @@ def _share_empty(x: tf.Tensor) -> tf.Tensor:
 class ScGAN(FittedModel):
     """scGAN and cscGAN (Marouf et al. 2020): AnnData in, new cells out, of a class on demand.
 
-    The variant ``faithful`` computes what the released code does, ``repaired`` what was meant; see the list of
-    deviations.
+    The variant ``faithful`` computes what the released code does; ``repaired`` does what its parameter file asks for,
+    and has additions of our own. The notes list both.
 
     Parameters
     ----------
@@ -376,8 +376,8 @@ class ScGAN(FittedModel):
         Weight λ of the gradient penalty.
     critic_input_scale
         Factor of what the critic sees, c. The penalty asks for slopes of 1 whatever the units of expression are, and
-        with L in the ten thousands it holds a critic back for long; c = 0.01 is for short trainings, and for
-        ``repaired`` alone.
+        with L in the ten thousands it holds a critic back for long; c = 0.01 is our addition for short trainings, and
+        for ``repaired`` alone.
     bn_momentum
         What the moving statistics of ``batchnorm`` keep in an update: they generate the cells after training, and hold
         0.999^s of their start after s updates. Another value than 0.999 only in ``repaired``.
@@ -410,8 +410,20 @@ class ScGAN(FittedModel):
     every critic update. It does not have these: prior shares that are sorted by size instead of following their
     classes, cells without names of genes and classes, scGAN's broken generation, unseeded training, checkpoints that do
     not continue exactly; and it updates the generator after the critic, which the release leaves to chance.
-    ``repaired`` has none of them. In both, the initial weights of rectified layers have a standard deviation that is
-    0.3 % smaller.
+    In both, the initial weights of rectified layers have a standard deviation that is 0.3 % smaller.
+
+    What the description (parameter file and its documentation) asks for, and ``repaired`` does:
+
+    - `critic_iters` updates of the critic in every outer step, the first too;
+    - `lr_decay` and `critic_cond` have an effect.
+
+    What we added to ``repaired``, and nothing describes:
+
+    - 1e-12 under the root of the slope;
+    - noise of its own for the generator's update;
+    - one update of the moving statistics for each batch of generated cells;
+    - `critic_input_scale` and `bn_momentum`. Their defaults are the released constants, 1 and 0.999; 0.01 and 0.99,
+      which short trainings need, are settings of the chapters.
 
     The library size of generated cells is constant by construction. `simulate` turns them into counts on request, by
     library sizes of training cells.
@@ -521,8 +533,8 @@ class ScGAN(FittedModel):
         label_key
             Column of ``obs`` with the classes; not read by scGAN. Their codes follow the order of the categories.
         train
-            Training cells, as indices or as a mask (N,); None: those with "train" in ``obs["split"]``, without such a
-            column all. No other cell is looked at.
+            Training cells, as indices or as a mask (N,); None: those with "train" in ``obs["scgan_split"]``, as
+            `scgan_cells.process` writes it, without such a column all. No other cell is looked at.
         steps
             Outer steps; the decay of the step sizes is as long.
         batch_size
@@ -560,8 +572,14 @@ class ScGAN(FittedModel):
         rows = np.arange(adata.n_obs)
         if train is not None:
             rows = rows[np.asarray(train)]
-        elif "split" in adata.obs:
-            rows = rows[(adata.obs["split"] == "train").to_numpy()]
+        elif OWN_SPLIT in adata.obs:
+            part = adata.obs[OWN_SPLIT].astype(object)
+            if not (known := part.isin(SPLIT)).all():
+                raise DataError(
+                    f"expected train, valid or test in obs[{OWN_SPLIT!r}], got {part[~known].iloc[0]!r}: rename that "
+                    "column, or name the training cells with train="
+                )
+            rows = rows[(part == "train").to_numpy()]
         block = min(steps, steps_per_epoch)
         _check_steps(steps, block, checkpoint_every if checkpoint else block, histograms_every)
         if not 2 <= batch_size <= len(rows):
@@ -574,7 +592,7 @@ class ScGAN(FittedModel):
             classes = checks.check_labels(adata, label_key, min_classes=1)[rows].remove_unused_categories()
             labels, codes = [str(name) for name in classes.categories], np.asarray(classes.codes, int)
         arrays = {"x": scaled(counts, self.config["library_size"]), "label": codes[:, None].astype("float32")}
-        totals = np.asarray(counts.sum(axis=1)).ravel()
+        totals = checks.totals(counts)
         self.net = ScGANNet(
             adata.n_vars,
             prior=(np.bincount(codes) / len(codes)).tolist(),
@@ -676,7 +694,7 @@ class ScGAN(FittedModel):
         obs = pd.DataFrame(index=[f"generated_{i}" for i in range(len(codes))])
         if self.labels:
             obs[net.note["label_key"]] = pd.Categorical.from_codes(codes, categories=self.labels)
-        empty = int((np.asarray(x.sum(axis=1)).ravel() == 0).sum())
+        empty = int((checks.totals(x) == 0).sum())
         if empty:
             warnings.warn(f"{empty} of {len(codes)} generated cells have no expression.", stacklevel=2)
         made = anndata.AnnData(x, obs=obs, var=pd.DataFrame(index=net.note["var_names"]))
@@ -710,18 +728,7 @@ class ScGAN(FittedModel):
                 f"expected {len(names)} numbers of cells, one for each of {', '.join(names)}, got {len(cells)}: give "
                 "as many, or a number by name"
             )
-        for name, n in asked.items():
-            if name not in names:
-                raise ParameterError(
-                    f"expected classes among {', '.join(names)}, got {name!r}: choose from these, or train with it"
-                )
-            if not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 0:
-                raise ParameterError(
-                    f"expected a whole number of cells of at least 0, got {n!r} for {name!r}: give how many to simulate"
-                )
-        if not sum(asked.values()):
-            raise ParameterError("expected at least one cell to simulate, got none of any class: raise a number")
-        return {names.index(name): int(n) for name, n in asked.items()}
+        return {names.index(name): n for name, n in wanted_cells(asked, names, "classes").items()}
 
     def _generate(self, z: np.ndarray, codes: np.ndarray, size: int) -> sp.csr_matrix:
         net = self.net
@@ -735,7 +742,7 @@ class ScGAN(FittedModel):
         return sp.vstack(blocks, format="csr")
 
     def augment(self, adata: anndata.AnnData, label: str, n: int, *, seed: int | None = None) -> anndata.AnnData:
-        """Add generated cells of a class to real ones.
+        """Add generated cells of a class to real ones, or to what was augmented before.
 
         Parameters
         ----------
@@ -744,32 +751,44 @@ class ScGAN(FittedModel):
         label, n
             Class and number of the generated cells.
         seed
-            As in `simulate`.
+            As in `simulate`; cells of the class that were added before are not drawn again.
 
         Returns
         -------
         AnnData
-            First the real, then the generated cells: expression with total L in ``X``, counts in ``layers["counts"]``
-            (those of generated cells as in `simulate`), both CSR; ``obs[label_key]`` and ``obs["generated"]``, bool.
+            First the cells that came, then the generated ones, under names that are free: expression with total L in
+            ``X``, counts in ``layers["counts"]`` (those of generated cells as in `simulate`), both CSR;
+            ``obs[label_key]`` and ``obs["generated"]``, bool, which keeps what it said of cells that came.
 
         Raises
         ------
         ParameterError
-            A model without classes, or as `simulate`.
+            A model without classes, classes in a column of that name, or as `simulate`.
         DataError
-            Other genes than those of the training.
+            Other genes than those of the training, or another ``obs["generated"]``.
         """
         self.check_genes(adata)
         if not self.labels:
             raise ParameterError("expected a conditional model, got scGAN, which knows no classes: train a cscGAN")
-        key = self.net.note["label_key"]
+        key, own = self.net.note["label_key"], "generated"
+        checks.check_label_key(key, own)
+        before = adata.obs.get(own, pd.Series(False, adata.obs_names))
+        if not pd.api.types.is_bool_dtype(before):
+            raise DataError(
+                f"expected obs[{own!r}] to say which cells are generated (bool), got {before.iloc[0]!r}: rename that "
+                "column of yours"
+            )
         counts = sp.csr_matrix(checks.get_counts(adata, allow_empty=True))
         names = checks.check_labels(adata, key, min_classes=1)
-        made = self.simulate({label: n}, seed=seed, counts=True)
-        obs = pd.DataFrame({key: names.astype(str), "generated": False}, index=adata.obs_names)
-        new = pd.DataFrame({key: made.obs[key].astype(str), "generated": True}, index=made.obs_names)
+        [(label, n)] = wanted_cells({label: n}, self.labels, "classes").items()
+        drawn = int((before.to_numpy() & (names == label)).sum())
+        made = self.simulate({label: drawn + n}, seed=seed, counts=True)[drawn:]
+        taken = set(adata.obs_names)
+        free = (name for name in map("generated_{}".format, itertools.count()) if name not in taken)
+        obs = pd.DataFrame({key: names.astype(str), own: before.to_numpy()}, index=adata.obs_names)
+        new = pd.DataFrame({key: label, own: True}, index=list(itertools.islice(free, n)))
         obs = pd.concat([obs, new])
-        obs[key] = pd.Categorical(obs[key], categories=list(dict.fromkeys([*map(str, names.categories), *self.labels])))
+        obs[key] = pd.Categorical(obs[key], categories=list(dict.fromkeys([*names.categories, *self.labels])))
         both = anndata.AnnData(
             sp.vstack([scaled(counts, self.config["library_size"]), made.X], format="csr"), obs=obs, var=made.var
         )

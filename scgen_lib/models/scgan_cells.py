@@ -22,6 +22,8 @@ from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.preprocess import LogNormaliser, Matrix
 
 SPLIT = ("train", "valid", "test")
+#: Columns of ``obs`` that `process` writes.
+OWN_SPLIT, OWN_TOTAL = "scgan_split", "scgan_total"
 
 
 def process(
@@ -72,18 +74,19 @@ def process(
     -------
     AnnData
         Scaled expression in ``X`` (float32, no logarithm), raw counts in ``layers["counts"]``, CSR where the counts
-        were; ``obs``: classes (categorical, in the order of their codes), "split" (train, valid or test) and "total",
-        the raw library size over the genes that are left; ``uns["scgan"]``: "prior", the share of every class in the
-        training cells, in the order of the codes, "cells" of every part, "library_size", and what was "dropped":
-        numbers of "cells" and "genes", names of "classes".
+        were; ``obs``: classes (categorical, in the order of their codes), "scgan_split" (train, valid or test) and
+        "scgan_total", the raw library size over the genes that are left; ``uns["scgan"]``: "prior", the share of every
+        class in the training cells, in the order of the codes, "cells" of every part, "library_size", and what was
+        "dropped": numbers of "cells" and "genes", names of "classes".
 
     Raises
     ------
     DataError
         Counts or labels that cannot be used, nothing left by the filters, or a class without a training cell.
     ParameterError
-        More cells asked for than there are.
+        More cells asked for than there are, or classes in a column that is written here.
     """
+    checks.check_label_key(label_key, OWN_SPLIT, OWN_TOTAL)
     cells = (dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset)).copy()
     cells.var_names_make_unique()
     counts = checks.get_counts(cells, allow_empty=True)
@@ -124,8 +127,8 @@ def process(
         )
     cells.X, cells.layers["counts"] = scaled(counts, library_size), counts
     cells.raw = None
-    cells.obs["split"] = pd.Categorical(part, categories=list(SPLIT))
-    cells.obs["total"] = checks.totals(counts)
+    cells.obs[OWN_SPLIT] = pd.Categorical(part, categories=list(SPLIT))
+    cells.obs[OWN_TOTAL] = checks.totals(counts)
     cells.uns["scgan"] = {
         "prior": (train / train.sum()).to_numpy(),
         "cells": {name: int((part == name).sum()) for name in SPLIT},

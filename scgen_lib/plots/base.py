@@ -77,10 +77,19 @@ def legend_below(ax: Axes) -> None:
         ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
+def plain(name: object) -> str:
+    """Return a name for a figure to show by its letters: no formula between two ``$``, not left out for its ``_``."""
+    text = str(name).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def coded(groups: Sequence) -> tuple[np.ndarray, list[str]]:
-    """Return the code of each group and the names of the codes."""
+    """Return the code of each group and the names of the codes, as figures show them; cells without one come last."""
     categories = pd.Categorical(groups).remove_unused_categories()
-    return np.asarray(categories.codes), [str(name) for name in categories.categories]
+    codes, names = np.asarray(categories.codes), [plain(name) for name in categories.categories]
+    if (codes < 0).any():
+        codes, names = np.where(codes < 0, len(names), codes), [*names, "no label"]
+    return codes, names
 
 
 def broken_line(ax: Axes, values: Sequence[float], label: str, **kwargs) -> None:
@@ -88,6 +97,6 @@ def broken_line(ax: Axes, values: Sequence[float], label: str, **kwargs) -> None
     values = np.asarray(values, dtype=float)
     end = int(np.argmin(np.isfinite(values))) if not np.isfinite(values).all() else len(values)
     lost = f" (not finite from epoch {end + 1})" if end < len(values) else ""
-    ax.plot(np.arange(1, end + 1), values[:end], label=label + lost, **kwargs)
+    ax.plot(np.arange(1, end + 1), values[:end], label=plain(label) + lost, **kwargs)
     if lost and end:
         ax.plot(end, values[end - 1], "X", ms=9, color=kwargs["color"], mec="black", zorder=3)

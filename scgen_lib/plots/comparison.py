@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scgen_lib.plots.base import GREY, PAPER, RUN, WIDTH
+from scgen_lib.plots.base import GREY, PAPER, RUN, WIDTH, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def comparison_dots(
         for ax, metric in zip(row, shown, strict=False):
             _rows(ax, own, metric, metrics[metric], names, labelled=ax is row[0])
         if first:
-            row[0].set_title(names.get(dataset, dataset), loc="left", fontweight="bold")
+            row[0].set_title(plain(names.get(dataset, dataset)), loc="left", fontweight="bold")
         for spare in row[len(shown) :]:
             spare.remove()
     present = [role for role in ROLES if (summary["role"] == role).any()]

@@ -11,7 +11,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap, LogNorm
 
-from scgen_lib.plots.base import COUNT, GREY, MARKERS, PAPER, RUN, WIDTH, axes, coded, grid, legend_below, palette
+from scgen_lib.plots.base import (
+    COUNT,
+    GREY,
+    MARKERS,
+    PAPER,
+    RUN,
+    WIDTH,
+    axes,
+    coded,
+    grid,
+    legend_below,
+    palette,
+    plain,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,7 +181,7 @@ def marker_violins(
             ax.tick_params(labelsize=7)
         column[-1].set_xticks(range(len(names)), names, rotation=90)
     for ax, gene in zip(panels[:, 0], genes, strict=True):
-        ax.set_ylabel(gene, rotation=0, ha="right", va="center", fontsize=8)
+        ax.set_ylabel(plain(gene), rotation=0, ha="right", va="center", fontsize=8)
     return fig
 
 

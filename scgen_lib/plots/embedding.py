@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scgen_lib.plots.base import MARKERS, PAPER, RUN, WIDTH, axes, coded, grid, legend_below, palette
+from scgen_lib.plots.base import MARKERS, PAPER, RUN, WIDTH, axes, coded, grid, legend_below, palette, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +39,8 @@ def embedding_panels(
     fig, panels = grid(len(embeddings), 2.3)
     for ax, (method, (coordinates, score)) in zip(panels, embeddings.items(), strict=False):
         for k, (name, colour) in enumerate(zip(names, palette(len(names)), strict=True)):
-            own = coordinates[codes == k]
-            ax.scatter(own[:, 0], own[:, 1], s=4, lw=0, color=colour, marker=MARKERS[k // 10], label=name)
+            own, marker = coordinates[codes == k], MARKERS[k // 10 % len(MARKERS)]
+            ax.scatter(own[:, 0], own[:, 1], s=4, lw=0, color=colour, marker=marker, label=name)
         ax.set(title=method if np.isnan(score) else f"{method}\nsilhouette {score:.2f}", xticks=[], yticks=[])
         ax.set(xlabel=f"{axes_name}1", ylabel=f"{axes_name}2")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -101,7 +101,7 @@ def score_panels(table: pd.DataFrame, score: str) -> Figure:
         ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label="this run (± sd)")
         ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
         ax.set(yticks=y, yticklabels=part["method"], title=name)
-    panels[-1, 0].set_xlabel(score)
+    panels[-1, 0].set_xlabel(plain(score))
     fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
@@ -129,7 +129,12 @@ def cluster_table(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.text(
                 j, i, int(cells), ha="center", va="center", fontsize=8, color="black" if share[i, j] > 0.5 else "white"
             )
-    ax.set(xticks=range(table.shape[1]), xticklabels=table.columns, yticks=range(len(table)), yticklabels=table.index)
+    ax.set(
+        xticks=range(table.shape[1]),
+        xticklabels=table.columns,
+        yticks=range(len(table)),
+        yticklabels=[plain(name) for name in table.index],
+    )
     ax.set_xlabel("cluster")
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)

@@ -22,6 +22,7 @@ from scgen_lib.plots.base import (
     grid,
     legend_below,
     palette,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -120,14 +121,14 @@ def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) 
 
 
 def simulated_embeddings(
-    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "real"
+    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "held-out"
 ) -> Figure:
-    """Draw real and simulated cells of several stages of a training on common axes (figure F4).
+    """Draw held-out and simulated cells of several stages of a training on common axes (figure F4).
 
     Parameters
     ----------
     embeddings
-        For each method ("PCA") the coordinates of each set of cells ("real", "epoch 5"), cells × 2.
+        For each method ("PCA") the coordinates of each set of cells ("held-out", "epoch 5"), cells × 2.
     labels
         Label of each cell of each set.
     first
@@ -138,27 +139,26 @@ def simulated_embeddings(
     Figure
         A row a set, a column a method; the axes of a column are shared.
     """
-    names = coded(np.concatenate([np.asarray(own, dtype=str) for own in labels.values()]))[1]
-    colours = dict(zip(names, palette(len(names)), strict=True))
+    codes, names = coded(np.concatenate([np.asarray(own, dtype=str) for own in labels.values()]))
+    codes = dict(zip(labels, np.split(codes, np.cumsum([len(own) for own in labels.values()])[:-1]), strict=True))
+    colours = palette(len(names))
     fig, panels = plt.subplots(
         len(labels), len(embeddings), figsize=(WIDTH, 1.6 * len(labels) + 0.2 * -(-len(names) // 2) + 0.3),
         sharex="col", sharey="col", squeeze=False, layout="constrained",
     )  # fmt: skip
     for column, (method, sets) in zip(panels.T, embeddings.items(), strict=True):
-        for ax, (which, own) in zip(column, labels.items(), strict=True):
+        for ax, which in zip(column, labels, strict=True):
             if which != first:
                 ax.scatter(*sets[first].T, s=1, lw=0, color="#d0d0d0", rasterized=True)
-            for k, name in enumerate(names):
-                points = sets[which][np.asarray(own, dtype=str) == name]
-                ax.scatter(
-                    *points.T, s=3, lw=0, color=colours[name], marker=MARKERS[k // 10 % len(MARKERS)], rasterized=True
-                )
+            for k, colour in enumerate(colours):
+                points = sets[which][codes[which] == k]
+                ax.scatter(*points.T, s=3, lw=0, color=colour, marker=MARKERS[k // 10 % len(MARKERS)], rasterized=True)
             ax.set(xticks=[], yticks=[])
         column[0].set_title(method)
     for ax, which in zip(panels[:, 0], labels, strict=True):
         ax.set_ylabel(which)
     handles = [
-        plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[n], label=n)
+        plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[k], label=n)
         for k, n in enumerate(names)
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
@@ -197,7 +197,7 @@ def cell_violins(tables: Mapping[str, pd.DataFrame], value: str, words: str, log
                 ax.plot(np.median(values), y, "|", color="black", ms=4)
     ax.set(
         yticks=-np.arange(len(labels)),
-        yticklabels=[textwrap.shorten(label, 26, placeholder="…") for label in labels],
+        yticklabels=[plain(textwrap.shorten(label, 26, placeholder="…")) for label in labels],
         ylim=(0.6 - len(labels), 0.5),
         xlabel=f"log$_{{10}}$(1 + {words})" if log else words,
     )
@@ -206,12 +206,12 @@ def cell_violins(tables: Mapping[str, pd.DataFrame], value: str, words: str, log
     return ax
 
 
-def gene_agreement(real: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw mean, variance and zeros of every gene, simulated against real (figure F6).
+def gene_agreement(held_out: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw mean, variance and zeros of every gene, simulated against held-out cells (figure F6).
 
     Parameters
     ----------
-    real, methods
+    held_out, methods
         Results of `metrics.realism.gene_curves`, the latter by method; the same genes in the same order.
 
     Returns
@@ -225,13 +225,13 @@ def gene_agreement(real: pd.DataFrame, methods: Mapping[str, pd.DataFrame]) -> F
     )
     for line, (name, table) in zip(panels, methods.items(), strict=True):
         for ax, (key, words) in zip(line, quantities.items(), strict=True):
-            end = max(real[key].max(), table[key].max())
+            end = max(held_out[key].max(), table[key].max())
             ax.plot([0, end], [0, end], color=GREY, lw=1, zorder=0)
-            ax.plot(real[key], table[key], ".", ms=2.5, color=RUN, alpha=0.5, mew=0, rasterized=True)
+            ax.plot(held_out[key], table[key], ".", ms=2.5, color=RUN, alpha=0.5, mew=0, rasterized=True)
             if ax in panels[0]:
                 ax.set_title(words)
             if ax in panels[-1]:
-                ax.set_xlabel("real")
+                ax.set_xlabel("held-out cells")
         line[0].set_ylabel(name)
     return fig
 
@@ -308,7 +308,7 @@ def confusions(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Figure
         A panel a source, every row scaled to a sum of 1; labels are numbered, and a legend gives their names.
     """
-    names = [str(name) for name in next(iter(tables.values())).index]
+    names = [plain(name) for name in next(iter(tables.values())).index]
     fig, panels = grid(len(tables), 2.3)
     for ax, (name, table) in zip(panels, tables.items(), strict=False):
         share = table.to_numpy() / np.maximum(table.to_numpy().sum(axis=1, keepdims=True), 1)
@@ -392,6 +392,6 @@ def augmentation_curve(table: pd.DataFrame, words: str, full: tuple[float, float
     ax.set_xscale("log")
     ax.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="training cells of the class that are left (%)", ylabel=words)
+    ax.set(xlabel="training cells of the class that are left (%)", ylabel=plain(words))
     legend_below(ax)
     return ax

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scgen_lib.plots.base import WIDTH, palette
+from scgen_lib.plots.base import WIDTH, palette, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def pseudotime_strips(
             if own := time[shown & (rows == k)].tolist():
                 ax.plot([np.median(own)] * 2, [k - 0.4, k + 0.4], color="black", lw=1.5)
         ax.set(yticks=range(len(order)), title=f"{name}: {scores[name]}" if name in scores else name)
-        ax.set_yticklabels(order, fontsize=8)
+        ax.set_yticklabels([plain(name) for name in order], fontsize=8)
         ax.invert_yaxis()
     ax.set_xlabel("pseudotime")
     return fig

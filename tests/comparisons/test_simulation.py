@@ -11,6 +11,7 @@ from scgen_lib.comparisons import simulation
 from scgen_lib.comparisons.simulation import COMPARISON, GROUPS, METRICS
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
+from scgen_lib.models.scgan import ScGAN
 
 TINY = {
     "min_class_size": 20, "min_test_cells": 20, "forest_trees": 20, "repeats": 1, "permutations": 20,
@@ -178,6 +179,19 @@ def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
 def test_as_many_variable_genes_are_kept_as_asked_for_or_all_there_are(files, asked, genes):
     case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
     assert case.cells.n_vars == case.frame.test.counts.shape[1] == genes
+
+
+@pytest.mark.parametrize(("variant", "scale", "momentum"), [("faithful", 1.0, 0.999), ("repaired", 0.01, 0.99)])
+def test_a_faithful_gan_trains_with_the_values_of_the_release(files, monkeypatch, variant, scale, momentum):
+    trained, fit = [], ScGAN.fit
+    monkeypatch.setattr(ScGAN, "fit", lambda self, *args, **of: trained.append(fit(self, *args, **of)) or self)
+    of = {"gan_variant": variant, "gan_input_scale": 0.01, "gan_momentum": 0.99}
+    got = table(files["typed"], ["scgan", "cscgan"], **of)
+    assert got["reason"].isna().all(), got["reason"].dropna().unique()
+    for model in trained:
+        assert (model.net.released, model.net.input_scale) == (variant == "faithful", scale)
+        assert {norm.momentum for norm in model.net.norms} == {momentum}
+    assert len(trained) == 2
 
 
 def test_an_unknown_setting_is_refused_by_name():

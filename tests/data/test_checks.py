@@ -1,3 +1,4 @@
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,3 +160,100 @@ def test_codes_follow_the_order_of_the_training_and_another_label_is_refused():
     assert checks.label_codes(adata, "cell_type", ["b", "c", "a"]).tolist() == [2, 0, 2, 0]
     with pytest.raises(DataError, match=r"expected the types of the training \(a, c\), got 'b': drop these cells"):
         checks.label_codes(adata, "cell_type", ["a", "c"], "types")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_arithmetic_leaves_beside_integers_is_rounded_and_the_input_stays(layout, dtype):
+    x = COUNTS.astype(dtype)
+    x[0, 1], x[1, 0] = 3 - 1e-6, 2 + 2e-7
+    given = layout(x)
+    checked = checks.check_counts(given)
+    np.testing.assert_array_equal(checked.toarray() if sparse.issparse(checked) else checked, COUNTS)
+    assert checked.dtype == dtype
+    np.testing.assert_array_equal(given.toarray() if sparse.issparse(given) else given, x)
+
+
+def test_noise_around_zero_is_no_negative_count():
+    x = COUNTS.astype(float)
+    x[0, 0], x[1, 1] = -1e-7, 1e-7
+    assert checks.check_counts(x).min() == 0
+
+
+def test_large_counts_are_rounded_by_what_their_digits_allow():
+    large = np.array([[300_000.03, 2.0]])
+    assert checks.check_counts(large).tolist() == [[300_000, 2]]
+    with pytest.raises(DataError, match="no integers"):
+        checks.check_counts(np.array([[300.03, 2.0]]))
+
+
+def test_shares_are_not_rounded_to_nothing():
+    with pytest.raises(DataError, match="no integers"):
+        checks.check_counts(COUNTS / 1e5)
+
+
+def test_estimated_counts_are_told_from_logarithms():
+    x = np.pad(COUNTS, ((0, 0), (0, 3)), constant_values=4).astype(float)
+    x[2, 1] = 5.25
+    with pytest.raises(DataError, match="most are integers, so round them if they are estimates"):
+        checks.check_counts(x)
+
+
+def test_classes_that_are_numbers_in_some_cells_and_texts_in_others_are_one():
+    labels = checks.check_labels(annotated(labels=[0, "0", 1, "1"]))
+    assert list(labels) == ["0", "0", "1", "1"]
+    assert list(labels.categories) == ["0", "1"]
+
+
+def test_labels_stay_texts_in_their_order_and_an_empty_one_is_none():
+    assert list(checks.texts([10, 9, 10]).categories) == ["9", "10"]
+    labels = checks.texts(["nan", "", None, "NA"])
+    assert list(labels.categories) == ["NA", "nan"]
+    assert list(labels.isna()) == [False, True, True, False]
+    stages = pd.Categorical(["b", "a"], categories=["b", "unused", "a"], ordered=True)
+    assert list(checks.texts(stages).categories) == ["b", "a"]
+    assert checks.texts(stages).ordered
+
+
+def test_counts_on_disk_are_read(tmp_path):
+    for name, x in (("sparse", sparse.csr_matrix(COUNTS)), ("dense", COUNTS)):
+        annotated(x).write_h5ad(tmp_path / f"{name}.h5ad")
+        backed = ad.read_h5ad(tmp_path / f"{name}.h5ad", backed="r")
+        counts = checks.get_counts(backed)
+        np.testing.assert_array_equal(counts.toarray() if sparse.issparse(counts) else counts, COUNTS)
+        assert checks.drop_empty(backed).shape == COUNTS.shape
+        backed.file.close()
+
+
+def test_the_layers_are_named_where_x_holds_no_counts():
+    adata = annotated(np.log1p(COUNTS))
+    adata.layers["raw_counts"] = COUNTS
+    with pytest.raises(DataError, match=r"into layers\['counts'\] \(there are the layers 'raw_counts'\)"):
+        checks.get_counts(adata)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (["T"] * 37 + ["B"] * 3, "the labels have 2 classes, of which 1 with 5 cells or more, but a score needs 2"),
+        (["T"] * 20 + [None] * 20, "the labels have 1 classes, of which 1 with 5"),
+        ([f"t{i // 3}" for i in range(39)], "the labels have 13 classes, of which 0 with 5"),
+        ([None, ""] * 20, "the cells have no labels"),
+    ],
+)
+def test_labels_that_do_not_score_say_why(labels, reason):
+    mask, said = checks.scoring(labels)
+    assert said.startswith(reason)
+    assert len(mask) == len(labels)
+    assert not mask.any()
+
+
+def test_labels_score_on_the_cells_of_large_classes():
+    labels = pd.Series(["A"] * 6 + ["B"] * 5 + ["C"] * 4 + [None] * 5).sample(frac=1, random_state=0)
+    mask, said = checks.scoring(labels)
+    assert said is None
+    assert set(labels[mask]) == {"A", "B"}
+    assert mask.sum() == 11
+    assert checks.scoring(labels, min_cells=1)[0].sum() == 15
+    # k-means and silhouettes need a class of two cells
+    assert "a single cell" in checks.scoring(["a", "b", "c"], min_cells=1)[1]

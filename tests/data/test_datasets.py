@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import os
 import re
+import stat
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+import anndata
 import numpy as np
 import pytest
 from scipy import sparse
@@ -185,6 +187,14 @@ def test_a_matrix_of_another_size_than_registered_is_refused(tiny, monkeypatch):
         data.load("tiny")
 
 
+def test_the_variables_of_the_folders_may_begin_with_the_home_folder(tiny, folders, source, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny.parent.parent))
+    monkeypatch.setenv("SCGEN_DATA_DIR", f"~/{tiny.parent.name}")
+    put(tiny)
+    check_tiny(data.load("tiny"))
+    assert source.asked == []
+
+
 def test_an_absent_file_falls_through_to_a_download_that_happens_once(tiny, folders, source):
     put(tiny)
     (tiny / "tiny one.csv").unlink()
@@ -199,6 +209,18 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(tiny, folders, source):
     put(folders / "cache" / "tiny", tiny_truth=b"half")
     check_tiny(data.load("tiny"))
     assert source.asked == ["tiny_truth.csv"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o027, 0o640)])
+def test_a_downloaded_file_can_be_read_by_whom_the_umask_allows(tiny, folders, source, umask, mode):
+    before = os.umask(umask)
+    try:
+        data.load("tiny")
+        path = folders / "cache" / "tiny" / "tiny one.csv"
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
 
 
 def test_a_download_of_other_bytes_is_refused_and_leaves_nothing(tiny, folders, source):
@@ -377,3 +399,19 @@ def test_importing_the_package_loads_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder, env=os.environ
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_an_excerpt_takes_cells_from_everywhere_and_genes_that_are_expressed():
+    x = sparse.random(100, 400, density=0.2, random_state=0, format="csr", data_rvs=lambda n: np.ones(n, int))
+    x = sparse.hstack([sparse.csr_matrix((100, 600), dtype=int), x], format="csr")
+    x = sparse.vstack([sparse.csr_matrix((50, 1000), dtype=int), x], format="csr")
+    part = data.excerpt(anndata.AnnData(x, layers={"true_counts": x}), 30, 40)
+    assert part.shape[0] in range(20, 31)
+    assert part.shape[1] == 40
+    assert data.checks.totals(part.X).min() > 0
+    assert data.checks.totals(part.X, 0).min() > 0
+    assert list(part.obs_names.astype(int)) == sorted(part.obs_names.astype(int))
+    assert int(part.obs_names[-1]) > 130
+    assert list(part.var_names.astype(int)) == sorted(part.var_names.astype(int))
+    assert part.layers["true_counts"].shape == part.shape
+    assert data.excerpt(part, 10).n_vars == 40

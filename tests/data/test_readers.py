@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import gzip
 import io
+import os
 
 import h5py
 import numpy as np
@@ -329,3 +332,226 @@ def test_transcripts_get_their_symbols_once(tmp_path):
     for wrong in (other, tmp_path / "absent.txt"):
         with pytest.raises(DataError, match="Expected a table of gene symbols and transcript ids"):
             readers.transcript_symbols(wrong)
+
+
+def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    annotated().write_h5ad(tmp_path / "a.h5ad")
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+    with (tmp_path / "a.h5ad").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(
+            DataError, match=r"a\.h5ad, but .* 'Resource temporarily unavailable': another program has locked"
+        ):
+            load(tmp_path / "a.h5ad")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.csv")
+
+    write_table(tmp_path / "a.csv", ",")
+    monkeypatch.setattr(readers, "_table", refuse)
+    monkeypatch.setitem(readers._SAID, refuse, "a table")
+    monkeypatch.setitem(readers._OPTIONS, refuse, ())
+    monkeypatch.setattr(readers, "reader_of", lambda path: refuse)
+    with pytest.raises(
+        DataError, match=r"a\.csv, but the system says 'Permission denied': see to it that you may read"
+    ):
+        load(tmp_path / "a.csv")
+
+
+ODD = ["0001", "1.10", "nan"]
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_names_and_labels_of_a_table_are_the_texts_of_the_file(tmp_path, transpose):
+    table = pd.DataFrame(X.astype(object), ODD, ["NA", "None", "01", "g"])
+    table["kind"] = ["01", "NA", ""]
+    (table.T if transpose else table).to_csv(tmp_path / "odd.csv")
+    adata = load(tmp_path / "odd.csv", transpose=transpose, labels="kind")
+    assert list(adata.obs_names) == ODD
+    assert list(adata.var_names) == ["NA", "None", "01", "g"]
+    assert list(adata.obs["cell_type"].cat.categories) == ["01", "NA"]
+    assert list(adata.obs["cell_type"].isna()) == [False, False, True]
+    np.testing.assert_array_equal(dense(adata), X)
+    adata.write_h5ad(tmp_path / "again.h5ad")
+    again = load(tmp_path / "again.h5ad")
+    assert list(again.obs_names) == ODD
+    assert list(again.var_names) == list(adata.var_names)
+    assert list(again.obs["cell_type"].cat.categories) == ["01", "NA"]
+
+
+def test_a_label_that_is_a_number_at_first_is_a_text_in_all_bands_of_a_wide_table(tmp_path):
+    # pandas types a table of this width in bands of 512 rows
+    n, names = 600, [f"g{i}" for i in range(2000)]
+    table = pd.DataFrame(
+        np.ones((n, 2000), int), [f"{i:05d}" for i in range(550)] + [f"x{i}" for i in range(50)], names
+    )
+    table.assign(kind=["0", "1"] * 275 + ["0", "B cell"] * 25).to_csv(tmp_path / "wide.csv")
+    adata = load(tmp_path / "wide.csv", labels="kind")
+    assert list(adata.obs["cell_type"].cat.categories) == ["0", "1", "B cell"]
+    assert list(adata.obs_names[[0, 511, 549]]) == ["00000", "00511", "00549"]
+
+
+def test_genes_of_a_10x_folder_may_be_called_nan(tmp_path):
+    folder = write_mtx(tmp_path / "sample", 2, False)
+    (folder / "genes.tsv").write_text(
+        "".join(f"{i}\t{s}\n" for i, s in zip(IDS, ["nan", "NA", "None", "g4"], strict=True))
+    )
+    check(load(folder), ["nan", "NA", "None", "g4"])
+
+
+def test_transcripts_of_a_gene_called_na_keep_it(tmp_path):
+    (tmp_path / "flat.txt").write_text("nan\tNM_1\tchr1\nNA\tNM_2\tchr1\n\tNM_3\tchr1\n")
+    assert readers.transcript_symbols(tmp_path / "flat.txt").to_dict() == {"NM_1": "nan", "NM_2": "NA"}
+
+
+def test_a_table_of_genes_by_cells_keeps_a_gene_called_nan():
+    _, genes, cells = readers.genes_by_cells(io.StringIO("gene\tc1\tc2\nnan\t1\t2\nNA\t0\t3\n"), "\t", "mine")
+    assert genes == ["nan", "NA"]
+    assert list(cells) == ["c1", "c2"]
+
+
+@pytest.mark.parametrize(("name", "sep"), [("semi.csv", ";"), ("tab.csv", "\t"), ("comma.tsv", ","), ("UP.TSV", "\t")])
+@pytest.mark.parametrize("suffix", ["", ".csv", ".GZ"])
+def test_a_table_is_split_by_what_separates_its_names_whatever_its_suffix(tmp_path, name, sep, suffix):
+    path = write_table(tmp_path / "table", sep)
+    content = path.read_bytes()
+    path = tmp_path / f"{name}{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".GZ" else content)
+    check(load(path))
+
+
+def test_a_table_without_a_separator_or_with_ragged_lines_is_refused_as_that(tmp_path):
+    for text, said in (
+        ("cell g1 g2\nc1 1 2\n", "separated by commas, semicolons or tabs in the first line of mine.csv"),
+        ("cell,g1,g2\nc1,1\n", "the header has 3 and the next line 2"),
+        ("cell,g1,g2\n", "there is a header alone"),
+    ):
+        (tmp_path / "mine.csv").write_text(text)
+        with pytest.raises(DataError, match=said):
+            load(tmp_path / "mine.csv")
+
+
+def test_text_in_a_table_of_genes_by_cells_is_refused_naming_the_row(tmp_path):
+    path = write_table(tmp_path / "mine.csv", ",", True, {"kind": ["a", "b", "a"]})
+    with pytest.raises(DataError, match=r"1 rows hold text \(first: 'kind'\).*labels=NAME"):
+        load(path, transpose=True)
+
+
+def test_a_loom_as_anndata_writes_it_is_read(tmp_path):
+    with h5py.File(tmp_path / "ad.loom", "w") as file:
+        file["matrix"] = X.T
+        file["row_attrs/var_names"], file["col_attrs/obs_names"] = np.array(GENES, "S"), np.array(CELLS, "S")
+    check(load(tmp_path / "ad.loom"))
+
+
+def test_the_content_of_an_hdf5_file_decides_not_its_suffix(tmp_path):
+    annotated().write_h5ad(tmp_path / "a.h5ad")
+    check(load((tmp_path / "a.h5ad").rename(tmp_path / "a.h5")))
+    check(load(write_10x_h5(tmp_path / "b.h5ad", 3)))
+    check(load(write_loom(tmp_path / "c.h5")))
+
+
+def test_features_of_another_type_are_genes_if_they_say_so_and_else_are_named(tmp_path):
+    folder = write_mtx(tmp_path / "sample", 3, False)
+    features = folder / "features.tsv"
+    features.write_text(features.read_text().replace("Gene Expression", "Gene"))
+    check(load(folder))
+    features.write_text(features.read_text().replace("Gene\n", "Peaks\n"))
+    path = write_10x_h5(tmp_path / "mine.h5", 3)
+    with h5py.File(path, "a") as file:
+        file["matrix/features/feature_type"][:] = np.array(["Peaks"] * 4, "S")
+    for source in (folder, path):
+        with pytest.raises(DataError, match="type 'Gene Expression', but their types are 'Peaks'"):
+            load(source)
+
+
+def test_what_macos_leaves_beside_a_file_is_not_taken_for_it(tmp_path):
+    folder = write_mtx(tmp_path / "sample", 3, False)
+    (folder / "._matrix.mtx").write_bytes(b"\0")
+    before = readers.sha256(folder)
+    check(load(folder))
+    (folder / ".DS_Store").write_bytes(b"\0")
+    assert readers.sha256(folder) == before
+
+
+def test_one_of_several_genomes_is_to_be_chosen(tmp_path):
+    path = write_10x_h5(tmp_path / "mine.h5", 2)
+    with h5py.File(path, "a") as file:
+        file.copy("hg19", "mm10")
+    with pytest.raises(DataError, match=r"genomes of mine\.h5, hg19, mm10, got None: choose with load"):
+        load(path)
+    with pytest.raises(DataError, match="hg19, mm10, got 'hg38'"):
+        load(path, genome="hg38")
+    check(load(path, genome="mm10"))
+    (tmp_path / "outs").mkdir()
+    write_mtx(tmp_path / "outs" / "hg19", 2, False)
+    check(load(tmp_path / "outs"))
+    write_mtx(tmp_path / "outs" / "mm10", 2, False)
+    with pytest.raises(DataError, match="genomes of outs, hg19, mm10"):
+        load(tmp_path / "outs")
+    check(load(tmp_path / "outs", genome="hg19"))
+    with pytest.raises(ParameterError, match=r"genome serves 10x files, but table\.csv is a table"):
+        load(write_table(tmp_path / "table.csv", ","), genome="hg19")
+
+
+def test_an_h5ad_whose_counts_lie_in_another_layer_names_it(tmp_path):
+    logged = annotated(np.log1p(X))
+    logged.layers["scaled"], logged.layers["raw_counts"] = np.log1p(X) / 2, X
+    logged.write_h5ad(tmp_path / "mine.h5ad")
+    with pytest.raises(DataError, match="layers are 'raw_counts', 'scaled', of which 'raw_counts' holds integers"):
+        load(tmp_path / "mine.h5ad")
+
+
+def test_repeated_names_of_a_file_are_refused_with_what_renames_them_there(tmp_path):
+    adata = annotated()
+    adata.var_names = ["g1", "g1", "g3", "g4"]
+    adata.write_h5ad(tmp_path / "mine.h5ad")
+    with pytest.raises(DataError, match=r"scanpy.read\('mine.h5ad'\), adata.var_names_make_unique\(\) and"):
+        load(tmp_path / "mine.h5ad")
+
+
+def test_an_h5ad_of_genes_by_cells_can_be_transposed(tmp_path):
+    turned = annotated(kind=["a", "b", "a"]).T.copy()
+    turned.layers["counts"] = turned.X.copy()
+    turned.write_h5ad(tmp_path / "mine.h5ad")
+    adata = load(tmp_path / "mine.h5ad", transpose=True)
+    check(adata)
+    assert list(adata.var.columns) == []
+    assert list(adata.obs["kind"]) == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("genes", "cells", "said"),
+    [
+        ([f"ENSMUSG{i:011d}.2" for i in range(30)], "c", "named as genes"),
+        (["Actb", "Gapdh", "mt-Nd1", *(f"x{i}" for i in range(27))], "c", "named as genes"),
+        ([f"x{i}" for i in range(30)], "ACGTACGTACGTACGT-", "named as barcodes"),
+    ],
+)
+def test_a_table_that_is_plainly_the_wrong_way_round_warns_by_name(tmp_path, genes, cells, said, recwarn):
+    table = pd.DataFrame(np.arange(1, 241).reshape(30, 8), genes, [f"{cells}{i}" for i in range(8)])
+    table.to_csv(tmp_path / "turned.csv")
+    with pytest.warns(UserWarning, match=rf"turned.csv was read as cells × genes, but .*{said}.*transpose=True"):
+        load(tmp_path / "turned.csv")
+    recwarn.clear()
+    assert load(tmp_path / "turned.csv", transpose=True).shape == (8, 30)
+    assert not [w for w in recwarn if "transpose" in str(w.message)]
+
+
+def test_few_cells_that_differ_more_than_many_genes_are_the_wrong_way_round(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    abundance, depth = rng.lognormal(1, 2, 20), rng.lognormal(0, 0.3, 400)
+    panel = AnnData(rng.poisson(depth[:, None] * abundance))
+    panel.T.copy().write_h5ad(tmp_path / "turned.h5ad")
+    with pytest.warns(UserWarning, match="no experiment gives 20 'cells' and 400 'genes'"):
+        load(tmp_path / "turned.h5ad")
+    recwarn.clear()
+    # few deep cells of a plate
+    AnnData(rng.poisson(rng.lognormal(0, 0.4, (20, 1)) * rng.lognormal(1, 2, 400))).write_h5ad(tmp_path / "plate.h5ad")
+    load(tmp_path / "plate.h5ad")
+    assert not [w for w in recwarn if "transpose" in str(w.message)]
+
+
+def test_counts_that_went_through_a_logarithm_are_counts(tmp_path):
+    annotated(np.expm1(np.log1p(X.astype(np.float32)))).write_h5ad(tmp_path / "mine.h5ad")
+    check(load(tmp_path / "mine.h5ad"))

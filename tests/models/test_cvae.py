@@ -42,7 +42,7 @@ def adata():
 
 @pytest.fixture(scope="module")
 def train(adata):
-    return (adata.obs["split"] == "train").to_numpy()
+    return (adata.obs["cvae_split"] == "train").to_numpy()
 
 
 def fit(adata, train, epochs=6, **settings):
@@ -285,7 +285,7 @@ def test_data_in_orders_types_by_first_appearance_and_drops_silent_genes(adata):
     assert list(again.obs["group"].cat.categories) == list(pd.unique(shown.obs["group"].astype(str)))
     assert again.n_vars == adata.n_vars - 1
     assert adata.var_names[4] not in again.var_names
-    assert again.obs["split"].value_counts().to_dict() == {"train": 144, "test": 96}
+    assert again.obs["cvae_split"].value_counts().to_dict() == {"train": 144, "test": 96}
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -407,8 +407,8 @@ def test_repaired_libraries_are_those_of_training_cells_of_the_type(emission, ad
     cells = repaired.simulate(300, emission=emission)
     real = pd.Series(np.asarray(adata.layers["counts"].sum(1)).ravel(), index=adata.obs["group"])[train]
     for name, group in cells.obs.groupby("group", observed=True):
-        assert set(group["library"]) <= set(real[name])
-    assert cells.X.sum(1).mean() == pytest.approx(cells.obs["library"].mean(), rel=0.05)
+        assert set(group["cvae_library"]) <= set(real[name])
+    assert cells.X.sum(1).mean() == pytest.approx(cells.obs["cvae_library"].mean(), rel=0.05)
 
 
 @pytest.mark.parametrize("likelihood", ["poisson", "multinomial", "nb"])
@@ -562,3 +562,25 @@ def test_other_genes_other_types_and_use_before_fit_are_refused(adata, faithful)
         faithful.simulate(1, z_scale=-1.0)
     with pytest.raises(ParameterError, match="holds 59 genes"):
         CVAE(image_size=4).fit(adata, label_key="group", epochs=1)
+
+
+def test_columns_of_the_user_are_not_overwritten(adata):
+    mine = adata.copy()
+    mine.obs["library"] = mine.obs["group"]
+    mine.obs["split"] = "fold1"
+    assert set(data_in(mine, label_key="library").obs["split"]) == {"fold1"}
+    model = CVAE(filters=2, hidden=2).fit(mine, label_key="library", epochs=1)
+    assert list(model.simulate(1).obs["library"]) == model.labels
+    for key, call in (("cvae_split", data_in), ("cvae_library", CVAE(filters=2, hidden=2).fit)):
+        mine.obs[key] = mine.obs["group"]
+        with pytest.raises(ParameterError, match=rf"obs\['{key}'\], which is written here: rename yours"):
+            call(mine, label_key=key)
+
+
+def test_types_that_are_numbers_can_be_asked_for_as_numbers(adata):
+    numbered = adata.copy()
+    numbered.obs["group"] = numbered.obs["group"].astype("category").cat.codes.astype(int)
+    model = CVAE(filters=2, hidden=2).fit(numbered, label_key="group", epochs=1)
+    assert model.simulate({0: 2, "1": 1}).obs["group"].tolist() == ["0", "0", "1"]
+    with pytest.raises(ParameterError, match=r"expected types among .*, got '7'"):
+        model.simulate({7: 1})

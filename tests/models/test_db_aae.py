@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from scgen_lib import layers, optimizers
+from scgen_lib import layers, optimizers, training
 from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.errors import DataError, InputError, ParameterError
@@ -178,6 +178,42 @@ def test_repaired_decoder_starts_at_the_means_of_the_genes():
         np.testing.assert_allclose(made.decoder(tf.zeros((1, 6)))[0], mean, rtol=1e-5)
 
 
+@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("given", [None, True, False])
+def test_output_starts_at_the_means_where_the_variant_or_the_argument_says_so(adata, variant, given):
+    # no update: the biases are those of the start
+    model = DBAAE(variant=variant, **SMALL, start_at_means=given, learning_rate=0.0).fit(adata, epochs=1)
+    means = model.normalised(adata).mean(axis=0)
+    expected = means if given or (given is None and variant == "repaired") else np.zeros_like(means)
+    np.testing.assert_allclose(model.net.decoder.layers[-1].bias, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("variant", HEADS)
+def test_order_of_the_cells_is_an_argument_of_its_own(adata, variant):
+    assert DBAAE(variant=variant, shuffle=True).order is training.shuffled
+    assert DBAAE(variant=variant, shuffle=False).order is whole_batches_in_file_order
+    # 124 cells in batches of 32: three whole ones, or four
+    made = DBAAE(variant=variant, **SMALL, shuffle=False).fit(adata, epochs=1, batch_size=32)
+    assert int(made.net.optimizer.iterations) == 3
+
+
+def test_repaired_with_all_taken_back_is_the_faithful_model(adata):
+    back = {"latent_mode": "sum", "disc_output": "relu", "start_at_means": False, "shuffle": False}
+    ours, released = (DBAAE(**SMALL, **options).fit(adata, epochs=2) for options in (back, {"variant": "faithful"}))
+    np.testing.assert_array_equal(ours.denoise(adata), released.denoise(adata))
+
+
+def test_rmsprop_of_keras_3_is_an_argument_and_makes_smaller_steps(adata):
+    first, far = DBAAE(**SMALL).fit(adata, epochs=1).net, {}
+    start = weights(DBAAENet.from_config(first.get_config()))
+    for name in ("RMSprop", "RMSprop-keras3"):
+        model = DBAAE(**SMALL, optimizer=name).fit(adata, epochs=1)
+        own = [type(o) is optimizers.RMSprop for o in (model.net.optimizer, model.net.discriminator_optimizer)]
+        assert own == [name == "RMSprop"] * 2
+        far[name] = sum(np.abs(a - b).sum() for a, b in zip(weights(model.net), start, strict=True))
+    assert 0 < far["RMSprop-keras3"] < far["RMSprop"]
+
+
 def test_trial_of_the_released_search_moves_the_discriminator_alone():
     made = net("faithful", kind=RandomEncoderTrial)
     made.discriminator.layers[-1].bias.assign([0.5])
@@ -307,6 +343,8 @@ def test_variable_genes_are_chosen_and_named(adata, fitted):
         ({"latent_mode": "add"}, "deterministic"),
         ({"disc_output": "sigmoid"}, "logit"),
         ({"decoder_output": "tanh"}, "softplus"),
+        ({"optimizer": "adam"}, "RMSprop-keras3"),
+        ({"shuffle": "file"}, "shuffle"),
         ({"n3": 0}, "n3 of at least 1"),
         ({"leak": 1.0}, "leak in"),
     ],

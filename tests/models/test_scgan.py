@@ -15,10 +15,11 @@ import scipy.sparse as sp
 import tensorflow as tf
 from anndata import AnnData
 
-from scgen_lib import training
+from scgen_lib import data, training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError, TrainingError
 from scgen_lib.metrics import conditional, mixing
 from scgen_lib.models.scgan import LEGAL, ScGAN, ScGANNet, Snapshots
+from scgen_lib.models.scgan_cells import process
 
 TINY = {"gen_layers": [5, 4], "critic_layers": [7, 5], "latent_dim": 3}
 SMALL = {"gen_layers": [16, 16], "critic_layers": [32, 16], "latent_dim": 8, "library_size": 20.0, "bn_momentum": 0.9}
@@ -256,7 +257,7 @@ def two_classes(n=240, seed=0):
     counts = sp.csr_matrix(rng.poisson(mean).astype("float32"))
     adata = AnnData(counts, obs={"cell_type": pd.Categorical(labels, categories=["rare", "common"])})
     adata.var_names = [f"g{i}" for i in range(20)]
-    adata.obs["split"] = np.where(np.arange(n) % 4 == 0, "test", "train")
+    adata.obs["scgan_split"] = np.where(np.arange(n) % 4 == 0, "test", "train")
     return adata
 
 
@@ -380,7 +381,7 @@ def test_sparse_cells_give_the_numbers_of_dense_ones_a_batch_at_a_time(adata, re
 
 
 def test_the_model_learns_two_classes(adata, learnt):
-    train = adata[adata.obs["split"] == "train"]
+    train = adata[adata.obs["scgan_split"] == "train"]
     real = np.log1p(20 * train.X.toarray() / train.X.sum(axis=1))
     width = mixing.bandwidth(real)
 
@@ -469,8 +470,54 @@ def test_augmentation_adds_cells_of_one_class(adata, learnt):
         learnt.augment(adata[:, ::-1].copy(), "rare", 1)
 
 
+def test_augmentation_of_what_was_augmented_keeps_what_was_generated(adata, learnt, tmp_path):
+    once = learnt.augment(adata, "rare", 5, seed=1)
+    both = learnt.augment(learnt.augment(once, "common", 4, seed=1), "rare", 3, seed=1)
+    assert both.obs["generated"].tolist() == [False] * adata.n_obs + [True] * 12
+    assert both.obs_names.is_unique
+    both.write_h5ad(tmp_path / "both.h5ad")
+    assert data.load(tmp_path / "both.h5ad").shape == both.shape
+    # no cell is drawn twice
+    assert len(np.unique(both.X.toarray()[both.obs["generated"]], axis=0)) == 12
+    other = adata.copy()
+    other.obs["generated"] = "by hand"
+    with pytest.raises(DataError, match=r"obs\['generated'\] to say .* got 'by hand': rename"):
+        learnt.augment(other, "rare", 1)
+
+
+def test_columns_of_the_user_are_neither_overwritten_nor_taken_for_ours(adata):
+    mine = adata.copy()
+    mine.obs["split"] = mine.obs.pop("scgan_split").replace({"train": "fold1", "test": "fold2"})
+    mine.obs["total"] = "mine"
+    model = ScGAN(**TINY).fit(mine, steps=1, batch_size=8)
+    assert sum(len(totals) for totals in model.net.note["totals"]) == mine.n_obs
+    processed = process(mine, label_key="split", min_genes=1, test_cells=0.2)
+    assert set(processed.obs["split"]) == {"fold1", "fold2"}
+    assert set(processed.obs["total"]) == {"mine"}
+    for key in ("scgan_split", "scgan_total"):
+        with pytest.raises(ParameterError, match=rf"obs\['{key}'\], which is written here: rename yours"):
+            process(mine, label_key=key)
+    mine.obs["scgan_split"] = "fold1"
+    with pytest.raises(DataError, match=r"train, valid or test in obs\['scgan_split'\], got 'fold1': rename"):
+        ScGAN(**TINY).fit(mine, steps=1, batch_size=8)
+    mine.obs["generated"] = mine.obs.pop("scgan_split")
+    model.net.note["label_key"] = "generated"
+    with pytest.raises(ParameterError, match=r"obs\['generated'\], which is written here"):
+        model.augment(mine, "rare", 1)
+
+
+def test_classes_that_are_partly_numbers_and_partly_texts_are_one():
+    cells = two_classes()
+    cells.obs["cell_type"] = [0, 1, "0", "1"] * 60
+    model = ScGAN(**TINY).fit(cells, steps=1, batch_size=8)
+    assert model.labels == ["0", "1"]
+    assert model.simulate({0: 2, "1": 1}).obs["cell_type"].tolist() == ["0", "0", "1"]
+    with pytest.raises(ParameterError, match="got two for '0'"):
+        model.simulate({0: 2, "0": 1})
+
+
 def test_the_prior_follows_the_names_of_the_classes(adata, learnt):
-    shares = adata.obs["cell_type"][adata.obs["split"] == "train"].value_counts(normalize=True)
+    shares = adata.obs["cell_type"][adata.obs["scgan_split"] == "train"].value_counts(normalize=True)
     assert learnt.prior == pytest.approx(shares.to_dict())
     assert list(learnt.prior) == ["rare", "common"]
 

@@ -39,8 +39,8 @@ def test_cells_are_filtered_scaled_and_split(adata):
     np.testing.assert_allclose(cells.X.sum(axis=1), 20000, rtol=1e-6)
     counts = adata[cells.obs_names, cells.var_names].X
     assert (cells.layers["counts"] != counts).nnz == 0
-    np.testing.assert_array_equal(cells.obs["total"], np.asarray(counts.sum(axis=1)).ravel())
-    train = cells.obs["cell_type"][cells.obs["split"] == "train"].value_counts(normalize=True)
+    np.testing.assert_array_equal(cells.obs["scgan_total"], np.asarray(counts.sum(axis=1)).ravel())
+    train = cells.obs["cell_type"][cells.obs["scgan_split"] == "train"].value_counts(normalize=True)
     assert list(cells.uns["scgan"]["prior"]) == pytest.approx(train[cells.obs["cell_type"].cat.categories].to_list())
 
 
@@ -69,9 +69,9 @@ def test_processing_is_idempotent_and_does_not_depend_on_the_order_of_the_genes(
     once = process(adata)
     again = process(once)
     assert (once.X != again.X).nnz == 0
-    assert list(once.obs["split"]) == list(again.obs["split"])
+    assert list(once.obs["scgan_split"]) == list(again.obs["scgan_split"])
     reverse = process(adata[:, ::-1].copy())
-    assert list(once.obs["split"]) == list(reverse.obs["split"])
+    assert list(once.obs["scgan_split"]) == list(reverse.obs["scgan_split"])
     np.testing.assert_array_equal(once.X.toarray(), reverse[:, once.var_names].X.toarray())
 
 
@@ -81,7 +81,7 @@ def test_variable_genes_are_chosen_by_training_cells_and_scaled_to_the_library_s
     assert 12 <= cells.n_vars <= 16
     np.testing.assert_allclose(cells.X.sum(axis=1), 20000, rtol=1e-6)
     spoilt = process(adata)
-    test = spoilt.obs_names[spoilt.obs["split"] == "test"]
+    test = spoilt.obs_names[spoilt.obs["scgan_split"] == "test"]
     changed = adata.copy()
     x = changed.X.toarray()
     x[changed.obs_names.get_indexer(test)] = np.roll(x[changed.obs_names.get_indexer(test)], 7, axis=0)

@@ -38,7 +38,7 @@ def test_a_divergence_that_is_zero_can_be_seen(drawn):
 
 
 def test_real_cells_stand_behind_the_simulated_ones(drawn):
-    labels = {"real": ["B", "T", "T"], "epoch 5": ["B", "T"]}
+    labels = {"held-out": ["B", "T", "T"], "epoch 5": ["B", "T"]}
     coordinates = {which: np.random.default_rng(1).normal(size=(len(own), 2)) for which, own in labels.items()}
     fig = plots.simulated_embeddings({"PCA": coordinates, "UMAP": coordinates}, labels)
     assert drawn(fig) == ["B", "T"]
