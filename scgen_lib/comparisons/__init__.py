@@ -302,7 +302,7 @@ def differences(table: "pd.DataFrame", method: str, other: str, metric: str) -> 
         Names in the table.
     """
     values = table[table["metric"] == metric].pivot_table(index="seed", columns="method", values="value")
-    values = values.reindex(columns=[method, other]).dropna()
+    values = values.reindex(columns=list(dict.fromkeys((method, other)))).dropna()
     return (values[method] - values[other]).tolist()
 
 

@@ -5,26 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from scgen_lib.comparisons import differences
 from scgen_lib.comparisons.simulation import METRICS
 from scgen_lib.findings import FEWEST
 
 
-def differences(table: pd.DataFrame, method: str, other: str, metric: str) -> np.ndarray:
-    """Return one method's values less another's, seed by seed, over the seeds that both have; (n,).
-
-    Parameters
-    ----------
-    table
-        Columns seed, method, metric and value, of one data set: of `comparisons.table` or `realism.score`.
-    method, other, metric
-        Names in the table.
-    """
-    values = table[table["metric"] == metric].pivot_table(index="seed", columns="method", values="value")
-    values = values.reindex(columns=[method, other]).dropna()
-    return (values[method] - values[other]).to_numpy()
-
-
-def said(values: np.ndarray, form: str = "+.2f") -> str:
+def said(values: Sequence[float], form: str = "+.2f") -> str:
     """Say the mean over seeds and how many there are, and their sd from three on."""
     words = f"{np.mean(values):{form}}"
     words = words if float(words) else f"{0.0:{form}}"
@@ -45,7 +31,7 @@ def surpassed(table: pd.DataFrame, method: str, controls: Sequence[str], metric:
     """
     losses = table.assign(value=table["value"].map(METRICS[metric].loss))
     found = {name: differences(losses, method, name, metric) for name in controls}
-    return [name for name, values in found.items() if len(values) and values.mean() < 0]
+    return [name for name, values in found.items() if values and np.mean(values) < 0]
 
 
 def ceilings(table: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +56,7 @@ def ceilings(table: pd.DataFrame) -> pd.DataFrame:
     for (dataset, metric), own in table.groupby(["dataset", "metric"], sort=False):
         for name in METRICS[metric].negative if metric in METRICS and METRICS[metric].judged else ():
             losses = own.assign(value=own["value"].map(METRICS[metric].loss))
-            gap = differences(losses, name, "real", metric)
+            gap = np.array(differences(losses, name, "real", metric))
             seeds = own.pivot_table(index="seed", columns="method", values="value")
             if len(gap):
                 means = seeds[["real", name]].dropna().mean()
@@ -121,11 +107,11 @@ def compared(table: pd.DataFrame, method: str, other: str) -> str:
     """
     words, signs = [], {}
     for metric, name, digits in (("rf_auc", "AUC", 2), ("mmd2", "MMD²", 4)):
-        if len(values := differences(table, method, other, metric)):
+        if values := differences(table, method, other, metric):
             words.append(f"{name} {said(values, f'+.{digits}f')}")
             losses = table.assign(value=table["value"].map(METRICS[metric].loss))
             # what is printed as 0 is no difference
-            signs[name] = np.sign(round(differences(losses, method, other, metric).mean(), digits))
+            signs[name] = np.sign(round(float(np.mean(differences(losses, method, other, metric))), digits))
     if not words:
         return "not scored"
     found = set(signs.values())

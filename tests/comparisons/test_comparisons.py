@@ -217,6 +217,7 @@ def test_differences_are_of_equal_seeds():
     values = long(error_a=[1.0, 5.0, 9.0], error_b=[0.5, 4.0])
     assert comparisons.differences(values, "a", "b", "error") == [0.5, 1.0]
     assert comparisons.differences(values, "a", "nobody", "error") == []
+    assert set(comparisons.differences(values, "a", "a", "error")) == {0.0}
 
 
 def test_two_seeds_have_no_spread():
