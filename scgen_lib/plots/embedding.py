@@ -96,9 +96,10 @@ def score_panels(table: pd.DataFrame, score: str) -> Figure:
         len(parts), 1, figsize=(WIDTH, 0.27 * sum(rows) + 0.45 * len(parts) + 0.6), height_ratios=rows, sharex=True,
         squeeze=False, layout="constrained",
     )  # fmt: skip
+    run = "this run (± sd)" if table["sd"].notna().any() else "this run"
     for ax, (name, part) in zip(panels[:, 0], parts.items(), strict=True):
         y = np.arange(len(part))[::-1]
-        ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label="this run (± sd)")
+        ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label=run)
         ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
         ax.set(yticks=y, yticklabels=part["method"], title=name)
     panels[-1, 0].set_xlabel(plain(score))
