@@ -395,6 +395,7 @@ def surpassing(
     other: str,
     metrics: Mapping[str, Metric],
     names: Mapping[str, str] | None = None,
+    form: str = ".3f",
 ) -> str:
     """Say which methods are better than another in the mean over equal seeds, and on whom the metrics disagree.
 
@@ -408,12 +409,15 @@ def surpassing(
         What to judge by, in order.
     names
         Words for methods.
+    form
+        Format of the differences.
 
     Returns
     -------
     str
-        A clause for each metric that has values, and a sentence where they disagree; empty without a value. From
-        `FEWEST` seeds on, what two standard errors hold is marked as within chance.
+        A clause for each metric that has values: those who are better, with their differences; and a sentence where the
+        metrics disagree; empty without a value. From `FEWEST` seeds on, what two standard errors hold is marked as
+        within chance.
     """
     names, found, parts = names or {}, {}, []
     for metric, rule in metrics.items():
@@ -421,7 +425,8 @@ def surpassing(
         own = {method: values for method in methods if (values := differences(losses, method, other, metric))}
         ahead = [method for method, values in own.items() if statistics.fmean(values) < 0]
         words = [
-            names.get(m, m) + (" (within chance)" if beyond_chance(own[m], [0.0] * len(own[m])) is False else "")
+            f"{names.get(m, m)} {said(differences(table, m, other, metric), form)}"
+            + (" (within chance)" if beyond_chance(own[m], [0.0] * len(own[m])) is False else "")
             for m in ahead
         ]
         if own:

@@ -251,12 +251,12 @@ def test_the_better_ones_by_each_measure_are_named_and_those_on_whom_they_disagr
     values = long(error_a=[1.0], error_b=[2.0], error_c=[4.0], error_n=[3.0],
                   score_a=[3.0], score_b=[1.0], score_c=[1.0], score_n=[2.0])  # fmt: skip
     both = {"error": LOWER, "score": HIGHER}
-    words = comparisons.surpassing(values, ["a", "b", "c", "nobody"], "n", both, {"b": "B"})
-    assert words == "error: a, B; score: a. **The measures disagree** on B."
+    words = comparisons.surpassing(values, ["a", "b", "c", "nobody"], "n", both, {"b": "B"}, ".0f")
+    assert words == "error: a −2, B −1; score: a +1. **The measures disagree** on B."
     assert comparisons.surpassing(values, ["c"], "n", both) == "error: none; score: none."
     assert comparisons.surpassing(values, ["nobody"], "n", both) == ""
     near = long(error_a=[1.0, 3.0, 1.9], error_n=[2.0, 1.0, 3.0])
-    assert comparisons.surpassing(near, ["a"], "n", {"error": LOWER}) == "error: a (within chance)."
+    assert comparisons.surpassing(near, ["a"], "n", {"error": LOWER}) == "error: a −0.033 ± 1.762 (within chance)."
 
 
 def test_places_are_by_the_mean_and_leave_out_who_knows_the_answer():
