@@ -78,7 +78,8 @@ class FittedModel:
                 "name another file"
             )
         model = cls(**net.note["config"])
-        model.net, model.history = net, net.note["history"]
+        # Keras tracks the dict of a net, and what it tracks cannot be sent from process to process.
+        model.net, model.history = net, {name: list(values) for name, values in net.note["history"].items()}
         return model
 
     def record(self, settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """DR-A: sizes, losses and updates of the nets as the paper's page lists them, and the life of a model."""
 
 import math
+import pickle
 
 import anndata
 import keras
@@ -368,6 +369,7 @@ def test_saved_model_is_the_same_model(adata, faithful, tmp_path):
     np.testing.assert_array_equal(loaded.embed(adata), faithful.embed(adata))
     assert loaded.config == faithful.config
     assert loaded.history == faithful.history
+    assert pickle.loads(pickle.dumps(loaded.history)) == faithful.history
     assert loaded.moved() == faithful.moved()
 
 
