@@ -97,8 +97,8 @@ class MyMethod(FittedModel):
 
     Notes
     -----
-    Deviations of ``repaired`` from the released code, which the description asks for: the decoder has weights of its own,
-    where the released one uses those of the encoder. What we added: nothing.
+    Deviations of ``repaired`` from the released code, which the description asks for: the decoder has weights of its
+    own, where the released one uses those of the encoder. What we added: nothing.
     """
 
     net_type = MyMethodNet

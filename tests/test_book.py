@@ -59,6 +59,7 @@ def project(tmp_path_factory, write_notebook):
         shutil.copy(provenance.ROOT / name, root)
     ignored = shutil.ignore_patterns("executed", "generated", "__pycache__")
     shutil.copytree(provenance.ROOT / "book", root / "book", ignore=ignored)
+    shutil.copytree(provenance.ROOT / "benchmarks" / "originals", root / "benchmarks" / "originals")
     text = r"The rate is $\pi_{ij} = 1 / (1 + e^{-x})$ of dropout."
     figure = nbformat.v4.new_code_cell(
         FIGURE, metadata={"tags": ["landing"], "mystnb": {"figure": {"caption": CAPTION, "name": "fig-dca-a1-bars"}}}

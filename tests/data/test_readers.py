@@ -351,7 +351,7 @@ def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path
     monkeypatch.setattr(readers, "_table", refuse)
     monkeypatch.setitem(readers._SAID, refuse, "a table")
     monkeypatch.setitem(readers._OPTIONS, refuse, ())
-    monkeypatch.setattr(readers, "reader_of", lambda path: refuse)
+    monkeypatch.setattr(readers, "_reader", lambda path: refuse)
     with pytest.raises(
         DataError, match=r"a\.csv, but the system says 'Permission denied': see to it that you may read"
     ):

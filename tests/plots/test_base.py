@@ -40,10 +40,10 @@ def test_classes_are_shown_by_their_names_whatever_these_are(drawn):
     shown = [text.replace("\\$", "$").strip() for text in drawn(fig)]
     assert shown == [*sorted(ODD), "no label"]
     points = rng.random((16, 2))
-    embedded = {"PCA": {"real": points, "made": points}}
-    fig = plots.simulated_embeddings(embedded, {"real": ODD * 4, "made": ODD * 4})
+    embedded = {"PCA": {"held-out": points, "made": points}}
+    fig = plots.simulated_embeddings(embedded, {"held-out": ODD * 4, "made": ODD * 4})
     assert [text.replace("\\$", "$").strip() for text in drawn(fig)] == sorted(ODD)
-    assert sum(len(c.get_offsets()) for c in fig.axes[1].collections) == 32  # the real cells once more, in grey
+    assert sum(len(c.get_offsets()) for c in fig.axes[1].collections) == 32  # the held-out cells once more, in grey
     table = pd.DataFrame(np.eye(4), ODD, ODD)
     assert len(drawn(plots.confusions({"real": table}))) == 4
     cells = pd.DataFrame({"label": ODD * 4, "library": rng.random(16)})
