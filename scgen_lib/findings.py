@@ -190,4 +190,6 @@ def _capital(text: str) -> str:
 
 def _values(values: Sequence[float]) -> str:
     text = rounded(statistics.fmean(values), 3)
-    return text + (f" ± {rounded(statistics.stdev(values), 2)} (n = {len(values)})" if len(values) > 1 else "")
+    if len(values) < FEWEST:
+        return text + (f" (n = {len(values)})" if len(values) > 1 else "")
+    return text + f" ± {rounded(statistics.stdev(values), 2)} (n = {len(values)})"

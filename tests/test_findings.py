@@ -61,9 +61,13 @@ def test_a_run_keeps_its_findings_and_leaves_out_what_is_not_finite(tmp_path):
 
 
 def test_a_finding_is_shown_with_its_owner_its_numbers_its_figure_and_its_experiment():
-    ranked = findings.rank({"dr_a": {"findings": [finding(figure="fig-dra-moved", otherwise=[2.0, 2.2])]}})
+    ranked = findings.rank(
+        {"dr_a": {"findings": [finding(figure="fig-dra-moved", released=[1.0, 1.0], otherwise=[2.0, 2.1, 2.2])]}}
+    )
     text = findings.listing(ranked, {"dr_a": {"fig-dra-moved"}})
-    assert "**1** in the paper's code, **2.1 ± 0.14 (n = 2)** as described; an effect of 52%, too few seeds" in text
+    assert (
+        "**1 (n = 2)** in the paper's code, **2.1 ± 0.1 (n = 3)** as described; an effect of 52%, too few seeds" in text
+    )
     assert "{numref}`Fig. %s <fig-dra-moved>`" in text
     assert f'href="executed/dr_a.html#{findings.SECTION}"' in text
     assert "numref" not in findings.listing(ranked, {"dr_a": set()})
