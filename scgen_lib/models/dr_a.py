@@ -547,7 +547,8 @@ class DRA(FittedModel):
     ``faithful`` deviates from the released code in two guards and in nothing else that is known, other than the random
     numbers: ln v is clipped to ±`log_var_clip`, since nothing keeps v from 0, where √v has no derivative; ln l_v is
     clipped to [−10, 4] and a sampled l to ±20, since e^l can overflow. Trainings that these guards carry through end in
-    the release at values that are not finite; with ``guards=False`` they end so here, too, as a `TrainingError`. It
+    the release at values that are not finite; with ``guards=False`` they end so here, too, as a `TrainingError`:
+    three of six with the published settings of K = 2 on Zeisel's cells do (``benchmarks/originals.md``). It
     keeps that D2 is without effect, that D1 lowers the distance that it should raise, that batch normalisation stays in
     inference mode, and that `lam` and `g_iter` do nothing.
 
