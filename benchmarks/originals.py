@@ -56,7 +56,7 @@ def dca_on_a_simulation(dataset: str, **settings: object) -> Case:
         from scgen_lib.models.dca import DCA
 
         adata = drop_empty(data.load(dataset))
-        model = DCA(variant="faithful", ae_type="zinb-conddisp", seed=seed, **settings).fit(adata, epochs=300)
+        model = DCA.faithful(ae_type="zinb-conddisp", seed=seed, **settings).fit(adata, epochs=300)
         logs, truth = (dense(log_normalise(x)) for x in (model.denoise(adata), adata.layers["true_counts"]))
         points, groups = pca(logs, 10, seed=0), adata.obs["group"].astype(str)
         dropped = (dense(adata.layers["true_counts"]) > 0) & (dense(get_counts(adata)) == 0)
@@ -80,7 +80,7 @@ def dca_on_paul(ae_type: str) -> Case:
         from scgen_lib.models.dca import DCA
 
         adata = data.load("paul_full")
-        model = DCA(variant="faithful", ae_type=ae_type, seed=seed).fit(adata, epochs=300)
+        model = DCA.faithful(ae_type=ae_type, seed=seed).fit(adata, epochs=300)
         genes = [adata.var_names.get_loc(name) for name in ("Gata1", "Sfpi1")]
         mean = np.log1p(model.denoise(adata)[:, genes])
         neither = (dense(get_counts(adata)[:, genes]) == 0).all(axis=1)

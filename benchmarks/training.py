@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from harness import Engine, PeakMemory, gemm_rate, in_turn, ratios, report, seconds, spread
 
-from scgen_lib.models.dca import DCANet
+from scgen_lib.models.dca.net import DCANet
+from scgen_lib.models.dca.settings import DCASettings
 from scgen_lib.preprocess import Standardiser, mean_log_factorial
 
 CELLS = 1792
@@ -47,13 +48,13 @@ def data(genes: int) -> tuple[dict, dict]:
 
 
 def plain(arrays: dict, standardiser: dict, batch: int, **options):
-    model = Plain(DCANet(arrays["counts"].shape[1], standardiser=standardiser, released=True))
+    model = Plain(DCANet(arrays["counts"].shape[1], DCASettings(loss="released"), standardiser=standardiser))
     model.compile(optimizer=keras.optimizers.RMSprop(clipvalue=5.0), **options)
     return lambda epochs: model.fit(arrays, batch_size=batch, epochs=epochs, verbose=0)
 
 
-def engine(arrays: dict, standardiser: dict, batch: int, released: bool):
-    model = DCANet(arrays["counts"].shape[1], standardiser=standardiser, released=released)
+def engine(arrays: dict, standardiser: dict, batch: int, loss: str):
+    model = DCANet(arrays["counts"].shape[1], DCASettings(loss=loss), standardiser=standardiser)
     model.compile(optimizer=keras.optimizers.RMSprop(clipvalue=5.0))
     return Engine(model, arrays, batch)
 
@@ -70,8 +71,8 @@ def measure(genes: int, batch: int, rounds: int, epochs: int, rate: float) -> li
     ways = {
         "plain `fit`": plain(arrays, standardiser, batch),
         "`fit`, XLA, 16 steps a call": plain(arrays, standardiser, batch, jit_compile=True, steps_per_execution=16),
-        "engine, released loss": engine(arrays, standardiser, batch, released=True),
-        "**engine**": engine(arrays, standardiser, batch, released=False),
+        "engine, released loss": engine(arrays, standardiser, batch, loss="released"),
+        "**engine**": engine(arrays, standardiser, batch, loss="log_space"),
     }
     memory = {}
     for name, run in ways.items():

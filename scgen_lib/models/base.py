@@ -3,7 +3,7 @@
 import numbers
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import anndata
 import keras
@@ -12,47 +12,80 @@ import numpy as np
 from scgen_lib import training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
 from scgen_lib.files import replacing
+from scgen_lib.settings import Option, Settings
+
+# Arguments that every `fit` has.
+Epochs = Annotated[int, Option("in [1, inf)", "passes over the training cells")]
+Callbacks = Annotated[Sequence[keras.callbacks.Callback], Option("any", "further Keras callbacks", flat=None)]
+CheckpointFile = Annotated[
+    str | os.PathLike | None,
+    Option(
+        "any",
+        "file for the state of the training; an interrupted one continues from it with the same numbers",
+        flat=None,
+    ),
+]
+Progress = Annotated[bool, Option("any", "show a progress bar", flat=None)]
 
 
-class NotedNet(training.WindowModel):
-    """A network whose file holds the arguments of its constructor, kept in ``_config``, and its `note`."""
+class Network(training.WindowModel):
+    """A network that is made from the settings of its model, and saved with them.
 
-    _config: dict[str, Any]
-    note: dict[str, Any]
+    Parameters
+    ----------
+    settings
+        Of the model.
+    note
+        Whatever else is to be kept with the weights, as JSON.
+    **shape
+        Other arguments of the constructor, as JSON: what the data decide.
+    """
+
+    settings_type: ClassVar[type[Settings]]
+
+    def __init__(self, settings: Settings, note: dict | None, **shape: object):
+        super().__init__()
+        self.settings, self._shape, self.note = settings, shape, dict(note or {})
 
     def get_config(self) -> dict:
         """For Keras' files."""
-        return {**self._config, "note": dict(self.note)}
+        return {"settings": self.settings.values(), **self._shape, "note": dict(self.note)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        """Inverse of `get_config`."""
+        return cls(**{**config, "settings": cls.settings_type(**config["settings"])})
 
 
-class FittedModel:
-    """A Keras network together with the settings, gene names and history of its training.
+class AnnDataModel:
+    """A network together with the settings, gene names and history of its training.
+
+    It comes after a dataclass of `Settings` among the bases of a model, whose constructor it has.
 
     Attributes
     ----------
-    config
-        The arguments of the constructor.
     net
-        The network, after `fit` or `load`; its constructor takes `note`, a dict that is kept with the weights.
+        The `Network`, after `fit` or `load`.
     history
         Name → one value per epoch.
     """
 
-    net_type: ClassVar[type[keras.Model]]
+    net_type: ClassVar[type[Network]]
+    key: ClassVar[str]
+    net: Any = None
+    history: dict[str, list[float]] = {}  # noqa: RUF012
 
-    def __init__(self, config: dict[str, Any]):
-        config = {name: value for name, value in config.items() if name not in ("self", "__class__")}
-        # as they come back from a file
-        self.config = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
-        self.net: Any = None
-        self.history: dict[str, list[float]] = {}
+    @property
+    def settings(self) -> Settings:
+        """The arguments of the constructor by themselves, as the net takes them."""
+        return self.net_type.settings_type(**self.values())
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the fitted model to one file, ``.keras``; a file that is there stays whole until the new one is."""
         if os.fspath(path)[-6:] != ".keras":
             raise ParameterError(f"expected a file name that ends in .keras, got {path}: add the ending")
         net = self.fitted()
-        net.note = {**net.note, "config": self.config, "history": self.history}
+        net.note = {**net.note, "history": self.history}
         with replacing(path) as temporary:
             net.save(temporary)
 
@@ -77,15 +110,25 @@ class FittedModel:
                 f"expected a model saved by {cls.__name__}.save in {path}, got a {type(net).__name__}: "
                 "name another file"
             )
-        model = cls(**net.note["config"])
+        model = cls(**net.settings.values())
         # Keras tracks the dict of a net, and what it tracks cannot be sent from process to process.
         model.net, model.history = net, {name: list(values) for name, values in net.note["history"].items()}
         return model
 
-    def record(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """What ``uns`` keeps of a training: the settings that are not None, and "history" as arrays."""
-        chosen = {name: value for name, value in settings.items() if value is not None}
-        return {**chosen, "history": {name: np.asarray(values) for name, values in self.history.items()}}
+    def annotate(self, adata: anndata.AnnData) -> anndata.AnnData:
+        """Write into `adata` what the model makes of its cells, and return it.
+
+        ``layers[key]`` is denoised expression and ``obsm["X_" + key]`` the latent code, where the model has them, and
+        ``uns[key]`` the settings that are not None and the history; the key is the paper's name, as in ``dca``.
+        """
+        if hasattr(self, "denoise"):
+            adata.layers[self.key] = self.denoise(adata)
+        if hasattr(self, "embed"):
+            adata.obsm[f"X_{self.key}"] = self.embed(adata)
+        chosen = {name: value for name, value in self.values().items() if value is not None}
+        history = {name: np.asarray(values) for name, values in self.history.items()}
+        adata.uns[self.key] = {**chosen, "history": history}
+        return adata
 
     def fitted(self) -> Any:
         """Return the network, or raise `ParameterError` where there is none yet."""

@@ -23,8 +23,9 @@ from scipy.special import gammaln
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel, NotedNet, wanted_cells
+from scgen_lib.models.base import wanted_cells
 from scgen_lib.models.cvae_cells import data_in, gene_order, image_size, libraries, split, write_table
+from scgen_lib.models.first import FittedModel, NotedNet
 from scgen_lib.preprocess import Matrix, mean_log_factorial
 
 __all__ = ["CVAE", "VARIANTS", "CVAENet", "data_in", "image_size", "split", "write_table"]

@@ -18,7 +18,7 @@ import tensorflow as tf
 from scgen_lib import layers, losses, optimizers, training, tuning
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel, NotedNet
+from scgen_lib.models.first import FittedModel, NotedNet
 from scgen_lib.preprocess import LogNormaliser, Matrix
 
 LatentMode = Literal["sum", "deterministic", "reparam"]

@@ -25,7 +25,8 @@ from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.metrics.controls import as_counts
-from scgen_lib.models.base import FittedModel, NotedNet, wanted_cells
+from scgen_lib.models.base import wanted_cells
+from scgen_lib.models.first import FittedModel, NotedNet
 from scgen_lib.models.scgan_cells import OWN_SPLIT, SPLIT, scaled
 from scgen_lib.parameters import Parameter
 

@@ -140,7 +140,7 @@ def test_dca_steps_by_rmsprop_of_keras_2_on_clipped_entries(monkeypatch, adata, 
 
     # Biases before batch normalisation have no gradient but rounding, of which RMSprop makes whole steps.
     def make():
-        return DCA(variant=variant, ae_type=ae_type, hidden=(8, 4, 8), batchnorm=False, clip_value=5e-4)
+        return DCA.variant(variant, ae_type=ae_type, hidden=(8, 4, 8), batchnorm=False, clip_value=5e-4)
 
     compare(monkeypatch, adata, make, attach, jit=jit, rate=1e-3)
 
@@ -206,7 +206,7 @@ def test_the_two_rules_part_where_gradients_are_small(monkeypatch, adata):
         net.optimizer = ByFormula(rmsprop_keras_3(1e-3))
 
     def make():
-        return DCA(variant="faithful", hidden=(8, 4, 8), batchnorm=False)
+        return DCA.faithful(hidden=(8, 4, 8), batchnorm=False)
 
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         compare(monkeypatch, adata, make, attach, jit=False, rate=1e-3)

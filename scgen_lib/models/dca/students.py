@@ -6,7 +6,7 @@ code: three outputs with unbounded exponentials, PyTorch's default initialisatio
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import anndata
 import keras
@@ -16,8 +16,10 @@ import tensorflow as tf
 from scgen_lib import losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import FittedModel, NotedNet
+from scgen_lib.models.base import AnnDataModel, CheckpointFile, Network, Progress
+from scgen_lib.models.dca.losses import student_improved, student_legacy
 from scgen_lib.preprocess import Matrix, SizeFactor, Standardiser, ZScore
+from scgen_lib.settings import Option, Settings, checked, declared, option
 
 
 class Kind(NamedTuple):
@@ -37,31 +39,52 @@ class _TorchUniform(keras.initializers.RandomUniform):
         super().__init__(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in), seed=seed)
 
 
+@declared
+class StudentSettings(Settings):
+    """Arguments of `Student`."""
+
+    kind: str = option(
+        "I", f"one of {', '.join(MODELS)}", "which of the four models", origin="hasBN, zinb_new", flat=None
+    )
+    size_factor: SizeFactor = option(
+        "kth",
+        meaning="what a cell's counts are divided by; kth in the report, batch_total in the code",
+        flat=None,
+    )
+    zscore: ZScore = option(
+        "global", meaning="what the input is centred and scaled by: global in the report, batch in the code", flat=None
+    )
+    learning_rate: float = option(5e-4, "in (0, inf)", "step size of Adam", origin="LR", flat=None)
+    beta_1: float = option(0.99, "in [0, 1)", "of the students' Adam", origin="BETA1", flat="adam_beta1")
+    beta_2: float = option(0.999, "in [0, 1)", "of the students' Adam", origin="BETA2", flat="adam_beta2")
+    epsilon: float = option(1e-9, "in [0, inf)", "of the students' Adam", origin="EPS", flat="adam_eps")
+    weight_decay: float = option(1e-6, "in [0, inf)", "coupled L2 penalty of the students, added after clipping")
+    clip_norm: float = option(5.0, "in (0, inf)", "largest global norm of the gradient, students", origin="max_norm")
+    buggy_step: bool = option(
+        False, meaning="train the students with the reported loop, which steps before it goes backward"
+    )
+    seed: int = option(0, "in [0, 4294967295]", "of weights and the order of cells", flat=None)
+
+
 @keras.saving.register_keras_serializable("scgen_lib")
-class StudentNet(NotedNet):
+class StudentNet(Network):
     """Autoencoder G → 64 → 32 → 64 → (M, Θ, Π), tensors only.
+
+    With `buggy_step` the gradient is cleared before it is used, so that only the weight decay ever reaches the weights.
 
     Parameters
     ----------
     n_genes
         Number of genes G.
-    kind
-        A key of `MODELS`.
+    settings
+        Of the model.
     standardiser
         Config of the fitted `Standardiser`.
-    weight_decay
-        λ of the coupled L2 penalty λ/2 ‖w‖² of all weights and biases, added to the gradient after clipping.
-    clip_norm
-        Largest global norm of the gradient.
-    buggy_step
-        Update as the reported training loop does, which steps before it goes backward and then clears the gradient:
-        only the weight decay ever reaches the weights.
     note
         Whatever else is to be kept with the weights, as JSON.
-    seed
-        Fixes the weights.
     """
 
+    settings_type = StudentSettings
     logs_by = {  # noqa: RUF012
         "loss": "mean",
         "gradient_norm": "max",
@@ -72,23 +95,16 @@ class StudentNet(NotedNet):
     def __init__(
         self,
         n_genes: int,
+        settings: StudentSettings | None = None,
         *,
-        kind: str,
         standardiser: dict | None = None,
-        weight_decay: float = 1e-6,
-        clip_norm: float = 5.0,
-        buggy_step: bool = False,
         note: dict | None = None,
-        seed: int = 0,
-        **kwargs: object,
     ):
-        super().__init__(**kwargs)
-        self._config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
-        self.note = dict(note or {})
-        self.kind = MODELS[kind]
+        settings = settings or StudentSettings()
+        super().__init__(settings, note, n_genes=n_genes, standardiser=standardiser)
+        self.kind = MODELS[settings.kind]
         self.standardiser = Standardiser.from_config(standardiser or {})
-        self.weight_decay, self.clip_norm, self.buggy_step = weight_decay, clip_norm, buggy_step
-        seeds = iter(np.random.SeedSequence(seed).generate_state(16))
+        seeds = iter(np.random.SeedSequence(settings.seed).generate_state(16))
 
         def linear(fan_in: int, units: int, name: str) -> keras.layers.Dense:
             kernel, bias = (_TorchUniform(fan_in, int(next(seeds))) for _ in range(2))
@@ -127,16 +143,18 @@ class StudentNet(NotedNet):
         with tf.GradientTape() as tape:
             out = self(batch, training=True)
             if self.kind.improved_loss:
-                loss = tf.reduce_mean(losses.student_improved(x, out["mean"], out["dispersion"], out["logit"]))
+                loss = tf.reduce_mean(student_improved(x, out["mean"], out["dispersion"], out["logit"]))
             else:
                 pi = tf.sigmoid(out["logit"])
-                loss = tf.reduce_sum(losses.student_legacy(x, out["mean"], out["dispersion"], pi))
+                loss = tf.reduce_sum(student_legacy(x, out["mean"], out["dispersion"], pi))
         gradients = tape.gradient(loss, weights)
         norm = tf.linalg.global_norm(gradients)
-        gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        if self.buggy_step:
+        gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip_norm, use_norm=norm)
+        if self.settings.buggy_step:
             gradients = [tf.zeros_like(g) for g in gradients]
-        self.optimizer.apply([g + self.weight_decay * w for g, w in zip(gradients, weights, strict=True)], weights)
+        self.optimizer.apply(
+            [g + self.settings.weight_decay * w for g, w in zip(gradients, weights, strict=True)], weights
+        )
         return {
             "loss": loss,
             "gradient_norm": norm,
@@ -145,19 +163,8 @@ class StudentNet(NotedNet):
         }
 
 
-class Student(FittedModel):
+class Student(StudentSettings, AnnDataModel):
     """One of the four student models, as its code computes it (faithful); `DCA` stands in its place if repaired.
-
-    Parameters
-    ----------
-    kind
-        "I", "II", "III" or "IV".
-    size_factor, zscore
-        Preprocessing: ``kth`` and ``global`` in the report, ``batch_total`` and ``batch`` in the public code.
-    learning_rate, adam_beta1, adam_beta2, adam_eps
-        Of Adam; PyTorch's names β₁, β₂ and ε.
-    weight_decay, clip_norm, buggy_step, seed
-        As in `StudentNet`.
 
     Notes
     -----
@@ -169,36 +176,29 @@ class Student(FittedModel):
     """
 
     net_type = StudentNet
+    key = "dca_student"
 
-    def __init__(
-        self,
-        kind: str,
-        *,
-        size_factor: SizeFactor = "kth",
-        zscore: ZScore = "global",
-        learning_rate: float = 5e-4,
-        adam_beta1: float = 0.99,
-        adam_beta2: float = 0.999,
-        adam_eps: float = 1e-9,
-        weight_decay: float = 1e-6,
-        clip_norm: float = 5.0,
-        buggy_step: bool = False,
-        seed: int = 0,
-    ):
-        super().__init__(locals())
-        if kind not in MODELS:
-            raise ParameterError(f"expected one of the models {', '.join(MODELS)}, got {kind!r}: choose one of these")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.snapshots: dict[int, list[np.ndarray]] = {}
 
+    @checked
     def fit(
         self,
         adata: anndata.AnnData,
         *,
-        epochs: int = 300,
-        batch_size: int = 32,
-        snapshots: Sequence[int] = (),
-        checkpoint: str | None = None,
-        progress: bool = False,
+        epochs: Annotated[int, Option("in [1, inf)", "passes over the cells", origin="EPOCH_NUM")] = 300,
+        batch_size: Annotated[int, Option("in [2, inf)", "cells per update")] = 32,
+        snapshots: Annotated[
+            Sequence[int],
+            Option(
+                "in [1, inf)",
+                "epochs whose weights are kept, for `at`; an epoch after the loss has left the finite numbers is "
+                "missing, and those before an interruption are not kept",
+            ),
+        ] = (),
+        checkpoint: CheckpointFile = None,
+        progress: Progress = False,
     ) -> Self:
         """Train on raw counts; there is no validation and no schedule.
 
@@ -206,32 +206,17 @@ class Student(FittedModel):
         ----------
         adata
             Cells × genes with counts in ``layers["counts"]`` (else ``X``).
-        epochs, batch_size
-            As in Keras.
-        snapshots
-            Epochs whose weights are kept, for `at`; an epoch after the loss has left the finite numbers is missing.
-        checkpoint, progress
-            As in `DCA.fit`; snapshots of the epochs before an interruption are not kept.
 
         Returns
         -------
         Student
             Itself; ``history["loss"]`` ends with the first value that is not finite, if there is one.
         """
-        counts, config = checks.get_counts(adata), self.config
-        standardiser = Standardiser(config["size_factor"], config["zscore"]).fit(counts)
-        self.net = StudentNet(
-            counts.shape[1],
-            standardiser=standardiser.get_config(),
-            note={"var_names": list(adata.var_names)},
-            **{k: config[k] for k in ("kind", "weight_decay", "clip_norm", "buggy_step", "seed")},
-        )
-        adam = keras.optimizers.Adam(
-            config["learning_rate"],
-            beta_1=config["adam_beta1"],
-            beta_2=config["adam_beta2"],
-            epsilon=config["adam_eps"],
-        )
+        counts = checks.get_counts(adata)
+        standardiser = Standardiser(self.size_factor, self.zscore).fit(counts)
+        note = {"var_names": list(adata.var_names)}
+        self.net = StudentNet(counts.shape[1], self.settings, standardiser=standardiser.get_config(), note=note)
+        adam = keras.optimizers.Adam(self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
         self.net.compile(optimizer=adam)
 
         def keep(epoch: int, logs: dict) -> None:
@@ -243,7 +228,7 @@ class Student(FittedModel):
             self._arrays(counts),
             epochs=epochs,
             batch_size=batch_size,
-            seed=config["seed"],
+            seed=self.seed,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep)],
             may_diverge=True,
             checkpoint=checkpoint,
