@@ -27,7 +27,8 @@ def project(tmp_path_factory, copy_project):
     before = {path: path.read_text() for path in root.rglob("*") if path.suffix in (".yml", ".bib", ".md")}
     out = call(root, "tools/new-paper", "toy", "Toy", "someone2026")
     assert set(out.split()) == {
-        "scgen_lib/models/toy.py", "tests/models/test_toy.py", "scgen_lib/claims/toy.yml", "notebooks/toy.ipynb",
+        "scgen_lib/models/toy/__init__.py", "scgen_lib/models/toy/settings.py", "scgen_lib/models/toy/net.py",
+        "scgen_lib/models/toy/model.py", "tests/models/test_toy.py", "scgen_lib/claims/toy.yml", "notebooks/toy.ipynb",
         "book/references.bib", "_toc.yml", "workflow/editions/quick.yml", "workflow/editions/paper.yml",
     }  # fmt: skip
     # what was there before is still there, line by line
@@ -48,9 +49,22 @@ def test_the_contents_and_the_editions_have_the_paper(project):
 
 
 def test_the_files_follow_the_style_of_the_project(project):
-    files = ["scgen_lib/models/toy.py", "tests/models/test_toy.py", "notebooks/toy.ipynb"]
+    files = ["scgen_lib/models/toy", "tests/models/test_toy.py", "notebooks/toy.ipynb"]
     call(project, "ruff", "check", *files)
     call(project, "ruff", "format", "--check", *files)
+
+
+def test_the_parameters_cell_has_the_declared_lines(project):
+    code = (
+        "from scgen_lib.models.toy import Toy; from scgen_lib.settings import arguments; "
+        "[print(a.line()) for a in (arguments(Toy) | arguments(Toy.fit)).values() if a.flat]"
+    )
+    lines = call(project, "python", "-c", code).splitlines()
+    cell = nbformat.read(project / "notebooks/toy.ipynb", as_version=4)["cells"]
+    cell = next(c["source"] for c in cell if "parameters" in c["metadata"].get("tags", ()))
+    declared = [line for line in lines if "  # " in line]
+    assert len(declared) == 5
+    assert set(declared) <= set(cell.splitlines())
 
 
 def test_the_tests_of_the_template_and_of_its_notebook_pass(project):
