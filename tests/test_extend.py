@@ -106,7 +106,7 @@ def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("dca", "DCA", "eraslan2019"), "but there is scgen_lib/models/dca.py"),
+        (("dca", "DCA", "eraslan2019"), "but there is scgen_lib/models/dca/__init__.py"),
         (("New-Paper", "NewPaper", "new2026"), "Expected NAME of the form"),
         (("new", "NewPaper"), "tools/new-paper NAME CLASS KEY"),
     ],
