@@ -1,4 +1,4 @@
-"""What the papers say, and the verdict on a run's values: one file of claims a paper.
+"""What the papers say, what their code does otherwise, and the verdict on a run's values: one file a paper.
 
 A verdict is computed by :func:`verdict` and nowhere else; a value on other data than the claim's, or at a smaller
 scale, never counts as a reproduction.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from scgen_book.parameters import read_yaml
-from scgen_lib.errors import InputError
+from scgen_lib.errors import InputError, ParameterError
 
 REPRODUCED = "reproduced"
 PARTLY = "partly"
@@ -29,6 +29,52 @@ UNTESTED = {
     "not comparable": "another measure, machine or preparation",
     "setting": "the source states it as a setting, which is no result",
 }
+
+# Whose a deviation is, in words; and of which kind it can be.
+OWNERS = {
+    "paper": "the paper's code",
+    "figure": "the figure's notebook",
+    "reproduction": "the student reproduction",
+    "stack": "today's libraries",
+}
+KINDS = {
+    "contradicts": "contradicts",
+    "undescribed": "not described",
+    "numerical": "numerical",
+    "choice": "a choice",
+}
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What a piece of code does, and the other way; words without a full stop.
+
+    Attributes
+    ----------
+    owner
+        Whose it is: the paper's released code, the notebook of a figure, the student reproduction, or the libraries
+        that the same code meets today.
+    kind
+        ``contradicts``: the description says the other way; ``undescribed``: it says nothing; ``numerical``: the
+        formula is the described one and its numbers fail; ``choice``: the description has it, and it can be chosen.
+    does, instead
+        What it does, and the other way.
+
+    Raises
+    ------
+    ParameterError
+        An owner or a kind that there is not.
+    """
+
+    owner: str
+    kind: str
+    does: str
+    instead: str
+
+    def __post_init__(self) -> None:
+        for word, legal in (("owner", OWNERS), ("kind", KINDS)):
+            if (value := getattr(self, word)) not in legal:
+                raise ParameterError(f"expected {word} to be one of {', '.join(legal)}, got {value!r}: choose one")
 
 
 @dataclass(frozen=True)
@@ -144,6 +190,13 @@ def claims(paper: str | None = None) -> tuple[Claim, ...]:
     if not found:
         raise InputError(f"Expected the key of a paper with claims ({', '.join(papers)}), got {paper!r}; use one.")
     return tuple(found)
+
+
+@functools.cache
+def deviations(chapter: str) -> dict[str, Deviation]:
+    """Return the deviations of a chapter's code, in the order of its file; none where there is no such file."""
+    content = _files().get(chapter, {})
+    return {name: Deviation(**words) for name, words in content.get("deviations", {}).items()}
 
 
 def claim(claim_id: str) -> Claim:

@@ -4,12 +4,25 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from scgen_book import provenance
-from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim, claim, claims, verdict
+from scgen_book.claims import (
+    KINDS,
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    OWNERS,
+    PARTLY,
+    REPRODUCED,
+    SHAPES,
+    Claim,
+    claim,
+    claims,
+    deviations,
+    verdict,
+)
 from scgen_lib import files
 from scgen_lib.errors import ParameterError
 
@@ -19,14 +32,6 @@ if TYPE_CHECKING:
 
 # Blue to orange: told apart with any colour vision, and the shape says the same.
 COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
-# Whose a finding is, in words; and of which kind it can be.
-OWNERS = {
-    "paper": "the paper's code",
-    "figure": "the figure's notebook",
-    "reproduction": "the student reproduction",
-    "stack": "today's libraries",
-}
-KINDS = ("contradicts", "undescribed", "numerical")
 
 
 @dataclass(frozen=True)
@@ -105,37 +110,25 @@ class Run:
     def finding(
         self,
         name: str,
-        does: str,
-        instead: str,
         quantity: str,
         *,
-        owner: Literal["paper", "figure", "reproduction", "stack"],
-        kind: Literal["contradicts", "undescribed", "numerical"],
         released: float | Sequence[float],
         otherwise: float | Sequence[float],
         part: bool = False,
         figure: str | None = None,
     ) -> None:
-        """Record what a piece of code does, the other way, and one quantity measured both ways.
+        """Record one quantity of a deviation, measured both ways; its words stand in the file of the paper.
 
         What is not finite on one side has not been measured: it is left out.
 
         Parameters
         ----------
         name
-            Name of the finding in the chapter's table.
-        does, instead
-            What the code does, and the other way; words without a full stop.
+            Name of the deviation in that file; what follows a comma tells several quantities of one apart.
         quantity
             What was measured, with its unit.
-        owner
-            Whose it is: the paper's released code, the notebook of a figure, the student reproduction, or the libraries
-            that the same code meets today.
-        kind
-            ``contradicts``: the description says the other way; ``undescribed``: it says nothing; ``numerical``: the
-            formula is the described one and its numbers fail.
         released, otherwise
-            Its value or values (one a seed) in that code and in the other way.
+            Its value or values (one a seed) in the code in question and in the other way.
         part
             Whether it is a property of a part (weights, settings, time), and not a score of the chapter's result.
         figure
@@ -144,17 +137,52 @@ class Run:
         Raises
         ------
         ParameterError
-            An owner or a kind that there is not.
+            A deviation that the file has not.
         """
-        for word, value, legal in (("owner", owner, OWNERS), ("kind", kind, KINDS)):
-            if value not in legal:
-                raise ParameterError(f"expected {word} to be one of {', '.join(legal)}, got {value!r}: choose one")
+        known = deviations(self.name)
+        if (words := known.get(name) or known.get(name.split(",")[0])) is None:
+            raise ParameterError(
+                f"expected a deviation in scgen_book/papers/{self.name}.yml, got {name!r}: add it there, or choose "
+                f"from {', '.join(known)}"
+            )
         sides = [[float(x) for x in (side if isinstance(side, Iterable) else [side])] for side in (released, otherwise)]
         if all(side and all(map(math.isfinite, side)) for side in sides):
             self.findings.append({
-                "name": name, "does": does, "instead": instead, "quantity": quantity, "owner": owner, "kind": kind,
-                "released": sides[0], "otherwise": sides[1], "part": bool(part), "figure": figure,
+                "name": name, **asdict(words), "quantity": quantity, "released": sides[0], "otherwise": sides[1],
+                "part": bool(part), "figure": figure,
             })  # fmt: skip
+
+    def deviations(self, effects: Mapping[str, str], missing: str = "not measured in this run") -> "Styler":
+        """Return the table of what the paper's code does otherwise.
+
+        Parameters
+        ----------
+        effects
+            The measured effect of a deviation in words; where there is none, the findings of this run tell it.
+        missing
+            What stands where neither is there.
+        """
+        import pandas as pd
+
+        found: dict[str, list[str]] = {}
+        for entry in self.findings:
+            sides = [rounded(statistics.fmean(entry[side]), 3) for side in ("released", "otherwise")]
+            told = f"{entry['quantity']}: {sides[0]}, other way {sides[1]}"
+            found.setdefault(entry["name"].split(",")[0], []).append(told)
+        rows = [
+            (
+                name,
+                OWNERS[d.owner],
+                KINDS[d.kind],
+                d.does,
+                d.instead,
+                effects.get(name) or "; ".join(found.get(name, [])),
+            )
+            for name, d in deviations(self.name).items()
+        ]
+        columns = ["", "whose", "kind", "what it does", "the other way", "measured effect"]
+        table = pd.DataFrame(rows, columns=columns).replace({"measured effect": ""}, missing)
+        return table.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
 
     def table(self, paper: str) -> "pd.DataFrame":
         """Return the paper beside this run, a row a claim (see :func:`compare`)."""

@@ -1,10 +1,11 @@
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
 
-from scgen_book import provenance, results
+from scgen_book import claims, provenance, results
 from scgen_book.pages import findings
 from scgen_lib.errors import ParameterError
 
@@ -39,18 +40,31 @@ def test_findings_stand_by_owner_and_kind_then_those_of_the_result_then_by_effec
 
 def test_a_run_keeps_its_findings_and_leaves_out_what_is_not_finite(tmp_path):
     run = results.Run("dr_a", out=str(tmp_path))
-    of = {"owner": "stack", "kind": "numerical"}
-    run.finding("R1", "a", "b", "AUC", **of, released=np.float32(0.5), otherwise=np.array([0.5, 1.0]), figure="fig-x")
-    run.finding("R2", "a", "b", "AUC", **of, released=math.nan, otherwise=1.0)
-    run.finding("R3", "a", "b", "AUC", **of, released=[], otherwise=1.0)
+    run.finding("R1, R2", "AUC", released=np.float32(0.5), otherwise=np.array([0.5, 1.0]), figure="fig-x")
+    run.finding("R2", "AUC", released=math.nan, otherwise=1.0)
+    run.finding("R3", "AUC", released=[], otherwise=1.0)
     run.save()
     (kept,) = json.loads((tmp_path / "records.json").read_text())["findings"]
-    assert kept == {"name": "R1", "does": "a", "instead": "b", "quantity": "AUC", **of, "released": [0.5],
-                    "otherwise": [0.5, 1.0], "part": False, "figure": "fig-x"}  # fmt: skip
+    words = dataclasses.asdict(claims.deviations("dr_a")["R1, R2"])
+    assert kept == {"name": "R1, R2", **words, "quantity": "AUC", "released": [0.5], "otherwise": [0.5, 1.0],
+                    "part": False, "figure": "fig-x"}  # fmt: skip
+    with pytest.raises(ParameterError, match=r"expected a deviation in scgen_book/papers/dr_a.yml, got 'R99'"):
+        run.finding("R99", "AUC", released=1.0, otherwise=2.0)
+
+
+def test_several_quantities_of_a_deviation_have_its_words():
+    run = results.Run("dr_a")
+    run.finding("R3, K = 2", "AUC", released=1.0, otherwise=2.0)
+    assert run.findings[0]["does"] == claims.deviations("dr_a")["R3"].does
+    table = run.deviations({"R2": "said otherwise"}, missing="not seen").data.set_index("")["measured effect"]
+    assert table[["R2", "R3", "R1"]].tolist() == ["said otherwise", "AUC: 1, other way 2", "not seen"]
+
+
+def test_a_deviation_has_an_owner_and_a_kind():
     with pytest.raises(
-        ParameterError, match="expected owner to be one of paper, figure, reproduction, stack, got 'us'"
+        ParameterError, match="expected owner to be one of paper, figure, .* got 'us'"
     ):
-        run.finding("R4", "a", "b", "AUC", owner="us", kind="numerical", released=1.0, otherwise=2.0)
+        claims.Deviation("us", "numerical", "a", "b")
 
 
 def test_a_finding_is_shown_with_its_owner_its_numbers_its_figure_and_its_experiment():
