@@ -61,9 +61,7 @@ def test_several_quantities_of_a_deviation_have_its_words():
 
 
 def test_a_deviation_has_an_owner_and_a_kind():
-    with pytest.raises(
-        ParameterError, match="expected owner to be one of paper, figure, .* got 'us'"
-    ):
+    with pytest.raises(ParameterError, match=r"expected owner to be one of paper, figure, .* got 'us'"):
         claims.Deviation("us", "numerical", "a", "b")
 
 

@@ -60,7 +60,7 @@ class Search:
         return int(values.idxmin() if self.direction == "min" else values.idxmax())
 
 
-def search(
+def search_batch_size(
     score: Score,
     *,
     objective: str,
