@@ -88,6 +88,11 @@ class Argument:
         return self.option.released is not _SAME
 
     @property
+    def may_be_none(self) -> bool:
+        """Whether None is a value, and not what leaves the choice to the variant."""
+        return types.NoneType in _parts(self.type) and not self.deviates
+
+    @property
     def legal(self) -> str:
         """Legal values, where the declaration leaves them to the type as well."""
         if self.option.legal:
@@ -285,11 +290,11 @@ def chosen(of: Any, flat: Mapping[str, Any]) -> dict[str, Any]:
     of
         As for `arguments`.
     flat
-        Values by flat name, as the parameters of a notebook; None for an argument with a released value leaves the
-        choice to the variant.
+        Values by flat name, as the parameters of a notebook; None leaves the choice to the variant, or to the
+        default, where it is no value of the argument itself.
     """
     taken = {a.name: (a, flat[a.flat]) for a in arguments(of).values() if a.flat in flat}
-    return {name: value for name, (a, value) in taken.items() if not (value is None and a.deviates)}
+    return {name: value for name, (a, value) in taken.items() if value is not None or a.may_be_none}
 
 
 def document(doc: str | None, found: Mapping[str, Argument]) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 def call(project, *command, ok=True):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment["PYTHONPATH"] = str(project)
+    environment["PYTHONPATH"] = f"{project}{os.pathsep}{project / 'book'}"
     command = [str(Path(sys.executable).with_name(command[0])) if "/" not in command[0] else command[0], *command[1:]]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == ok, done.stdout[-3000:] + done.stderr[-3000:]
@@ -27,7 +27,9 @@ def project(tmp_path_factory, copy_project):
     before = {path: path.read_text() for path in root.rglob("*") if path.suffix in (".yml", ".bib", ".md")}
     out = call(root, "tools/new-paper", "toy", "Toy", "someone2026")
     assert set(out.split()) == {
-        "scgen_lib/models/toy.py", "tests/models/test_toy.py", "scgen_lib/claims/toy.yml", "notebooks/toy.ipynb",
+        "scgen_lib/models/toy/__init__.py", "scgen_lib/models/toy/settings.py", "scgen_lib/models/toy/net.py",
+        "scgen_lib/models/toy/model.py", "tests/models/test_toy.py", "book/scgen_book/papers/toy.yml",
+        "notebooks/toy.ipynb",
         "book/references.bib", "_toc.yml", "workflow/editions/quick.yml", "workflow/editions/paper.yml",
     }  # fmt: skip
     # what was there before is still there, line by line
@@ -48,9 +50,22 @@ def test_the_contents_and_the_editions_have_the_paper(project):
 
 
 def test_the_files_follow_the_style_of_the_project(project):
-    files = ["scgen_lib/models/toy.py", "tests/models/test_toy.py", "notebooks/toy.ipynb"]
+    files = ["scgen_lib/models/toy", "tests/models/test_toy.py", "notebooks/toy.ipynb"]
     call(project, "ruff", "check", *files)
     call(project, "ruff", "format", "--check", *files)
+
+
+def test_the_parameters_cell_has_the_declared_lines(project):
+    code = (
+        "from scgen_lib.models.toy import Toy; from scgen_lib.settings import arguments; "
+        "[print(a.line()) for a in (arguments(Toy) | arguments(Toy.fit)).values() if a.flat]"
+    )
+    lines = call(project, "python", "-c", code).splitlines()
+    cell = nbformat.read(project / "notebooks/toy.ipynb", as_version=4)["cells"]
+    cell = next(c["source"] for c in cell if "parameters" in c["metadata"].get("tags", ()))
+    declared = [line for line in lines if "  # " in line]
+    assert len(declared) == 5
+    assert set(declared) <= set(cell.splitlines())
 
 
 def test_the_tests_of_the_template_and_of_its_notebook_pass(project):
@@ -92,7 +107,7 @@ def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("dca", "DCA", "eraslan2019"), "but there is scgen_lib/models/dca.py"),
+        (("dca", "DCA", "eraslan2019"), "but there is scgen_lib/models/dca/__init__.py"),
         (("New-Paper", "NewPaper", "new2026"), "Expected NAME of the form"),
         (("new", "NewPaper"), "tools/new-paper NAME CLASS KEY"),
     ],

@@ -12,7 +12,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from scgen_lib import parameters, provenance
+from scgen_book import parameters, provenance
 from scgen_lib.errors import ParameterError
 
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
@@ -124,7 +124,7 @@ def test_a_chapter_on_simulated_cells_does_not_call_them_real():
 
 
 def test_an_edition_shows_each_notebook():
-    from scgen_lib import runner
+    from scgen_book.batch import runner
 
     for edition in ("quick", "paper"):
         runs = runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml")

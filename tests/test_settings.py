@@ -1,11 +1,14 @@
 """Arguments that are declared once: checks, variants, signatures, docstrings, lines of notebooks, what is saved."""
 
+import ast
 import dataclasses
 import inspect
+import json
 import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,7 +16,11 @@ import pytest
 
 from scgen_lib import settings
 from scgen_lib.errors import ParameterError
+from scgen_lib.models.dca import DCA
+from scgen_lib.models.dca.students import Student
 from scgen_lib.settings import Option, Settings, arguments, checked, chosen, declared, option
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @declared
@@ -143,6 +150,8 @@ def test_the_line_of_a_notebook_follows():
 def test_flat_parameters_give_the_arguments_and_none_leaves_the_choice_to_the_variant():
     flat = {"hidden_size": [3], "loss": None, "on": False, "epochs": 9, "unknown": 1, "seed": 5}
     assert chosen(Thing, flat) == {"hidden": [3], "on": False}
+    assert chosen(Thing, {"learning_rate": None}) == {}
+    assert chosen(Thing.fit, {"epochs": None}) == {}
     assert chosen(Thing.fit, flat) == {"epochs": 9}
 
 
@@ -164,6 +173,28 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
     assert told(Sequence[int]) == "list[int]"
     assert told(Mapping[str, float] | None) == "dict[str, float] | None"
     assert told(Literal["a", "b"] | None) == "str | None"
+
+
+# The models of a chapter, whose parameters cell has a line for each of their arguments.
+CHAPTERS = {"dca": (DCA, Student)}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_parameters_cells_have_the_declared_lines(chapter):
+    notebook = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+    cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
+    lines = {line.partition(":")[0]: line for line in cell.splitlines()}
+    for model in CHAPTERS[chapter]:
+        for argument in (arguments(model) | arguments(model.fit)).values():
+            if argument.flat is None:
+                continue
+            line = lines[argument.flat]
+            # a line of the chapter's own says so
+            if ": here " in line:
+                continue
+            default = ast.literal_eval(ast.parse(line).body[0].value)
+            own = () if default is None and argument.deviates else (default,)
+            assert line == argument.line(*own)
 
 
 def test_a_type_checker_knows_the_constructor(tmp_path):

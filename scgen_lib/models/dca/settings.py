@@ -78,6 +78,7 @@ class DCASettings(Settings):
         "log_space",
         meaning="the likelihood in log space, or with the ε = 1e-10 that the code adds in each logarithm",
         released="released",
+        finding="C19",
     )
     mean_bias: Literal["gene_means", "zeros"] = option(
         "gene_means",
@@ -85,10 +86,16 @@ class DCASettings(Settings):
         released="zeros",
     )
     validation_cells: Literal["random", "last"] = option(
-        "random", meaning="validation cells: drawn at random, or the last ones of the file", released="last"
+        "random",
+        meaning="validation cells: drawn at random, or the last ones of the file",
+        released="last",
+        finding="C15",
     )
     keep_weights: Literal["best", "last"] = option(
-        "best", meaning="weights that early stopping leaves: those of the best epoch, or the last", released="last"
+        "best",
+        meaning="weights that early stopping leaves: those of the best epoch, or the last",
+        released="last",
+        finding="C16",
     )
     seed: int = option(
         0, "in [0, 4294967295]", "of weights, dropout, validation cells and the order of cells", flat=None

@@ -47,14 +47,12 @@ class StudentSettings(Settings):
         "I", f"one of {', '.join(MODELS)}", "which of the four models", origin="hasBN, zinb_new", flat=None
     )
     size_factor: SizeFactor = option(
-        "kth",
-        meaning="what a cell's counts are divided by; kth in the report, batch_total in the code",
-        flat=None,
+        "kth", meaning="what a cell's counts are divided by; kth in the report, batch_total in the code"
     )
     zscore: ZScore = option(
-        "global", meaning="what the input is centred and scaled by: global in the report, batch in the code", flat=None
+        "global", meaning="what the input is centred and scaled by: global in the report, batch in the code"
     )
-    learning_rate: float = option(5e-4, "in (0, inf)", "step size of Adam", origin="LR", flat=None)
+    learning_rate: float = option(5e-4, "in (0, inf)", "step size of Adam", origin="LR")
     beta_1: float = option(0.99, "in [0, 1)", "of the students' Adam", origin="BETA1", flat="adam_beta1")
     beta_2: float = option(0.999, "in [0, 1)", "of the students' Adam", origin="BETA2", flat="adam_beta2")
     epsilon: float = option(1e-9, "in [0, inf)", "of the students' Adam", origin="EPS", flat="adam_eps")
@@ -187,14 +185,15 @@ class Student(StudentSettings, AnnDataModel):
         self,
         adata: anndata.AnnData,
         *,
-        epochs: Annotated[int, Option("in [1, inf)", "passes over the cells", origin="EPOCH_NUM")] = 300,
-        batch_size: Annotated[int, Option("in [2, inf)", "cells per update")] = 32,
+        epochs: Annotated[int, Option("in [1, inf)", "passes over the cells", origin="EPOCH_NUM", flat=None)] = 300,
+        batch_size: Annotated[int, Option("in [2, inf)", "cells per update", flat=None)] = 32,
         snapshots: Annotated[
             Sequence[int],
             Option(
                 "in [1, inf)",
                 "epochs whose weights are kept, for `at`; an epoch after the loss has left the finite numbers is "
                 "missing, and those before an interruption are not kept",
+                flat=None,
             ),
         ] = (),
         checkpoint: CheckpointFile = None,
