@@ -107,16 +107,16 @@ class DRASettings(Settings):
     learning_rate: float = option(7e-4, "in (0, inf)", "step size of the autoencoder's Adam", origin="--learning_rate")
     beta_1: float = option(0.9, "in [0, 1)", "of Adam", origin="--beta1", flat="beta1")
     adv_learning_rate: float | None = option(
-        1e-4, "in (0, inf)", "step size of the game's Adams, none: learning_rate", released=None
+        1e-4, "in (0, inf)", "step size of the game's Adams, learning_rate where none", released=None
     )
     adv_beta_1: float | None = option(
-        0.5, "in [0, 1)", "of the game's Adams, none: beta1", released=None, flat="adv_beta1"
+        0.5, "in [0, 1)", "of the game's Adams, beta1 where none", released=None, flat="adv_beta1"
     )
     clip_norm: float | None = option(
-        5.0, "in (0, inf)", "largest global norm of a gradient, none: any", released=None, flat="clipnorm"
+        5.0, "in (0, inf)", "largest global norm of a gradient, any where none", released=None, flat="clipnorm"
     )
     latent: Literal["sample", "mean"] = option(
-        "mean", meaning="the code of a cell, of its posterior", released="sample", finding="R10"
+        "mean", meaning="the code of a cell: a sample of its posterior, or its mean", released="sample", finding="R10"
     )
     seed: int = option(0, "in [0, inf)", "of weights, noise, dropout and mini-batches", flat=None)
 
