@@ -18,7 +18,8 @@ import harness
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib.models.dr_a import DRANet
+from scgen_lib.models.dr_a.net import DRANet
+from scgen_lib.models.dr_a.settings import DRASettings
 from scgen_lib.preprocess import UnitScaler, mean_log_factorial
 
 CELLS, GENES, BATCH = 3000, 720, 128
@@ -99,7 +100,7 @@ def main() -> None:
     arrays = {"x": x, "log_factorial": mean_log_factorial(x)[:, None] * np.float32(GENES)}
 
     def net(kind: type[DRANet] = DRANet) -> DRANet:
-        made = kind(GENES, iterations=ITERATIONS, library_prior=(4.0, 0.2))
+        made = kind(GENES, DRASettings.faithful(), iterations=ITERATIONS, library_prior=(4.0, 0.2))
         made.compile()
         return made
 

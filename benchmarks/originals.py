@@ -124,7 +124,7 @@ def dr_a(cells: Callable[[], anndata.AnnData], **settings: object) -> Case:
             f"NMI {mean}, posterior {latent}" for latent in ("sample", "mean") for mean in ("geometric", "arithmetic")
         ]
         try:
-            model = DRA(variant="faithful", guards=False, seed=seed, **settings).fit(adata, epochs=200, batch_size=128)
+            model = DRA.faithful(guards=False, seed=seed, **settings).fit(adata, epochs=200, batch_size=128)
         except TrainingError as error:
             print(f"dr_a, seed {seed}: {error}", flush=True)
             return dict.fromkeys(names, math.nan) | {ENDED: 1.0}, 0
@@ -211,7 +211,7 @@ def scgan(seed: int) -> tuple[dict[str, float], int]:
 DCA_SETTINGS = "ae_type {}, 300 epochs at most, defaults"
 DRA_SETTINGS = "z_dim {}, n_l {}, g 512, d {}, lr {}, bn {}"
 AAE_SETTINGS = "n2 1024, n3 512, latent 512, batch 32, lr 2e-4"
-DEEP = {"z_dim": 2, "generator": [512] * 4, "discriminator": [32] * 4}
+DEEP = {"latent_dim": 2, "hidden": [512] * 4, "disc_hidden": [32] * 4}
 SCGAN_DATA = "pbmc68k_reduced, 490 training cells"
 SCGAN_SETTINGS = "unconditional, layers 256/512/1024, batch 128, 200 outer steps"
 ZEISEL, PBMC = "zeisel_4000 top 720", "pbmc_facs 3005 x 720"
@@ -231,7 +231,7 @@ for name in ("splatter_g2", "splatter_g6"):
 CASES |= {
     ("scgan", SCGAN_DATA, SCGAN_SETTINGS): (scgan, 5),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(10, 1, 512, "7e-4", False)): (dr_a(zeisel), 5),
-    ("dr_a", ZEISEL, DRA_SETTINGS.format(20, 1, 512, "7e-4", False)): (dr_a(zeisel, z_dim=20), 5),
+    ("dr_a", ZEISEL, DRA_SETTINGS.format(20, 1, 512, "7e-4", False)): (dr_a(zeisel, latent_dim=20), 5),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "8e-4", False)): (dr_a(zeisel, **DEEP, learning_rate=8e-4), 6),
     ("dr_a", ZEISEL, DRA_SETTINGS.format(2, 4, 32, "1e-4", True)): (
         dr_a(zeisel, **DEEP, learning_rate=1e-4, batchnorm=True),

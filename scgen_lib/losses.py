@@ -164,16 +164,6 @@ def kl_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_sum(mean**2 + (tf.math.expm1(log_var) - log_var), axis=-1)
 
 
-def gan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy of a discriminator, ½ [BCE(1, real) + BCE(0, fake)], from logits (B, 1); scalar, nats."""
-    return 0.5 * tf.reduce_mean(tf.math.softplus(-real)) + 0.5 * tf.reduce_mean(tf.math.softplus(fake))
-
-
-def gan_generator(fake: tf.Tensor) -> tf.Tensor:
-    """Non-saturating loss of what makes the fakes, BCE(1, fake), from logits (B, 1); scalar, nats."""
-    return tf.reduce_mean(tf.math.softplus(-fake))
-
-
 def input_slopes(critic: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, *, epsilon: float = 1e-12) -> tf.Tensor:
     """Length of the gradient of a critic with respect to its input, cell by cell; differentiable in the critic.
 
@@ -229,85 +219,3 @@ def released_crossentropy(probability: tf.Tensor, real: bool) -> tf.Tensor:
     # 1 − p is clipped and not p, lest XLA should add ε to the 1.
     chance = probability if real else 1.0 - probability
     return -tf.math.log(tf.clip_by_value(chance, eps, 1.0 - eps) + eps)
-
-
-def released_dr_a(x: tf.Tensor, log_mean: tf.Tensor, theta: tf.Tensor, logit: tf.Tensor) -> tf.Tensor:
-    """ZINB loss as the released DR-A code has it, term by term, without lnΓ(x + 1).
-
-    Where μ overflows the terms are ∞ − ∞, and both cases of an entry are multiplied by 0 or 1, so that one that is not
-    finite spoils the other: with `zinb` a training goes on there.
-
-    Parameters
-    ----------
-    x
-        Transformed counts, (B, G).
-    log_mean
-        ln(μ + ε), (B, G), with the ε = 1e-8 of the release.
-    theta, logit
-        θ (G,); logit of π, (B, G).
-
-    Returns
-    -------
-    tf.Tensor
-        (B, G), nats.
-
-    References
-    ----------
-    `zinb_model` in `dra.py`, github.com/eugenelin1/DRA.
-    """
-    eps = 1e-8
-    log_total = tf.math.log(theta + tf.exp(log_mean))
-    none = theta * (tf.math.log(theta + eps) - log_total)
-    zero = tf.math.softplus(-logit) - tf.math.softplus(-logit + none)
-    counted = tf.math.softplus(-logit) + logit - none + x * (log_total - log_mean) - log_rising(theta, x)
-    is_zero = tf.cast(x < eps, x.dtype)
-    return is_zero * zero + (1.0 - is_zero) * counted
-
-
-def released_kl(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """KL divergence from N(0, I) as the released DR-A code has it, −½ Σ (ln(σ² + ε) + 1 − μ² − σ²) with ε = 1e-8.
-
-    Parameters and returns are those of `kl_standard_normal`.
-    """
-    variance = tf.exp(log_var)
-    return 0.5 * tf.reduce_sum(mean**2 + variance - 1.0 - tf.math.log(variance + 1e-8), axis=-1)
-
-
-def bhattacharyya(real: tf.Tensor, fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
-    """Bhattacharyya distance between the logits on real and on fake, taken for distributions over the mini-batch.
-
-    −ln(Σᵢ √abs(pᵢ qᵢ) + 1e-10), with the logits over their sum for p and q, as the released DR-A code has it. Where the
-    logits of one side differ in sign, p or q is no distribution, and the distance has no lower bound.
-
-    Parameters
-    ----------
-    real, fake
-        Logits, (B, 1) or (B,) each; the i-th of one is paired with the i-th of the other.
-    absolute
-        Take abs(s) over Σ abs(s) instead, which are distributions whatever the signs: the distance is at least 0.
-
-    Returns
-    -------
-    tf.Tensor
-        Scalar, nats.
-
-    References
-    ----------
-    Lin et al. 2020, https://doi.org/10.1186/s12859-020-3401-5, and its code, github.com/eugenelin1/DRA.
-    """
-    p, q = _share(real, absolute), _share(fake, absolute)
-    return -tf.math.log(tf.reduce_sum(tf.sqrt(tf.abs(p * q))) + 1e-10)
-
-
-def bhattacharyya_encoder(fake: tf.Tensor, *, absolute: bool = False) -> tf.Tensor:
-    """What the encoder of DR-A minimises, −ln(Σᵢ √abs(qᵢ) + 1e-10); at least −½ ln B if all logits have one sign.
-
-    Parameters, returns and references are those of `bhattacharyya`.
-    """
-    return -tf.math.log(tf.reduce_sum(tf.sqrt(tf.abs(_share(fake, absolute)))) + 1e-10)
-
-
-def _share(logits: tf.Tensor, absolute: bool) -> tf.Tensor:
-    if absolute:
-        return tf.abs(logits) / (tf.reduce_sum(tf.abs(logits)) + 1e-10)
-    return logits / tf.reduce_sum(logits)

@@ -91,23 +91,6 @@ def test_cross_entropy_of_keras_2_has_a_second_epsilon(real, jit):
     np.testing.assert_allclose(got, -np.log(q + 1e-7), rtol=1e-5, atol=1e-6)  # float32 next to 1
 
 
-def test_released_loss_of_dr_a_is_the_stable_one_but_for_its_epsilon():
-    rng = np.random.default_rng(0)
-    x, log_mean, logit = (
-        rng.uniform(0, 1, (4, 6)) * (rng.random((4, 6)) > 0.4),
-        rng.normal(-1, 1, (4, 6)),
-        rng.normal(0, 2, (4, 6)),
-    )
-    arguments = tensors(x, log_mean, rng.gamma(2.0, 1.0, 6), logit)
-    np.testing.assert_allclose(losses.released_dr_a(*arguments), losses.zinb(*arguments, normalised=False), atol=1e-6)
-
-
-def test_released_divergence_of_dr_a_stays_finite_where_the_variance_is_none():
-    mean, log_var = tensors([[0.0, 1.0]], [[0.5, -2.0]])
-    np.testing.assert_allclose(losses.released_kl(mean, log_var), losses.kl_standard_normal(mean, log_var), rtol=1e-6)
-    assert float(losses.released_kl(*tensors([[0.0]], [[-800.0]]))[0]) == pytest.approx(0.5 * (-1 - math.log(1e-8)))
-
-
 def test_value_and_gradient_are_finite_at_extreme_outputs():
     h = np.array(np.meshgrid(*[[-80.0, 0.0, 80.0]] * 3, [0.0, 1.0, 1e4]), "float32").reshape(4, -1)
     mean, dispersion, logit = (tf.Variable(v) for v in h[:3])
@@ -171,53 +154,6 @@ def test_small_kl_divergences_keep_their_digits_in_single_precision():
     # ½ (eᵛ − 1 − v) ≈ v²/4
     kl = losses.kl_standard_normal(*tensors([[0.0]], [[1e-3]], dtype="float32"))
     np.testing.assert_allclose(kl, 0.25e-6, rtol=1e-3)
-
-
-def logits(seed=0, n=128):
-    return tf.constant(np.random.default_rng(seed).uniform(0.1, 3, (n, 1)))
-
-
-def test_bhattacharyya_distance_of_equal_logits_is_0_and_of_others_above():
-    assert float(losses.bhattacharyya(logits(), logits())) == pytest.approx(0, abs=1e-6)
-    assert float(losses.bhattacharyya(logits(), logits(1))) > 0.01
-    assert float(losses.bhattacharyya(-logits(), logits(1))) > 0.01
-
-
-def test_encoder_loss_is_least_where_all_logits_are_equal():
-    assert float(losses.bhattacharyya_encoder(tf.ones((128, 1), "float64"))) == pytest.approx(-2.42602, abs=5e-6)
-    assert float(losses.bhattacharyya_encoder(logits())) > -0.5 * math.log(128)
-
-
-@pytest.mark.parametrize("absolute", [False, True])
-def test_logits_of_both_signs_break_the_bounds_unless_their_absolute_values_are_taken(absolute):
-    # a sum near 0 makes shares of any size
-    mixed = tf.concat([logits()[:64], -0.99 * logits()[:64]], axis=0)
-    distance = float(losses.bhattacharyya(mixed, mixed, absolute=absolute))
-    encoder = float(losses.bhattacharyya_encoder(mixed, absolute=absolute))
-    assert (distance >= -1e-6) == absolute
-    assert (encoder >= -0.5 * math.log(128)) == absolute
-
-
-def test_absolute_shares_are_the_released_ones_where_signs_agree():
-    for sign in (1.0, -1.0):
-        pair = sign * logits(), sign * logits(1)
-        expected = losses.bhattacharyya(*pair)
-        assert float(losses.bhattacharyya(*pair, absolute=True)) == pytest.approx(float(expected), abs=1e-9)
-
-
-def test_gan_losses_are_cross_entropies_of_logits():
-    real, fake = logits() - 1.5, logits(1) - 1.5
-
-    def cross_entropy(label, logit):
-        p = 1 / (1 + np.exp(-logit.numpy()))
-        return -np.log(p if label else 1 - p).mean()
-
-    expected = 0.5 * (cross_entropy(1, real) + cross_entropy(0, fake))
-    assert float(losses.gan_discriminator(real, fake)) == pytest.approx(expected)
-    assert float(losses.gan_generator(fake)) == pytest.approx(cross_entropy(1, fake))
-    zero = tf.zeros((4, 1))
-    assert float(losses.gan_discriminator(zero, zero)) == float(losses.gan_generator(zero))
-    assert float(losses.gan_generator(zero)) == pytest.approx(math.log(2))
 
 
 def test_slopes_of_a_linear_critic_are_the_norm_of_its_weights():

@@ -18,6 +18,7 @@ from scgen_lib import settings
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
+from scgen_lib.models.dr_a import DRA
 from scgen_lib.settings import Option, Settings, arguments, checked, chosen, declared, option
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -176,7 +177,7 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
 
 
 # The models of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"dca": (DCA, Student)}
+CHAPTERS = {"dca": (DCA, Student), "dr_a": (DRA,)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

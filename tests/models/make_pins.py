@@ -46,7 +46,7 @@ def db_aae(cells: anndata.AnnData, variant: str) -> Pinned:
 
 
 def dr_a(cells: anndata.AnnData, variant: str) -> Pinned:
-    model = DRA(variant=variant, z_dim=10, generator=[12], discriminator=[8])
+    model = DRA.variant(variant, latent_dim=10, hidden=[12], disc_hidden=[8])
     model.fit(cells, epochs=2, batch_size=16)
     return model, model.embed(cells)
 

@@ -165,7 +165,7 @@ def test_dr_a_steps_by_adam_of_tensorflow_1_with_one_a_player(monkeypatch, adata
             setattr(net, name, ByFormula(adam(7e-4, 0.9)))
 
     def make():
-        return DRA(variant="faithful", z_dim=3, generator=[12], discriminator=[8], guards=guards)
+        return DRA.faithful(latent_dim=3, hidden=[12], disc_hidden=[8], guards=guards)
 
     compare(monkeypatch, adata, make, attach, jit=jit, rate=7e-4, batch_size=16)
 
@@ -217,7 +217,7 @@ def test_the_two_rules_part_where_gradients_are_small(monkeypatch, adata):
     [
         DCA(hidden=(8, 4, 8), learning_rate=1e30, batchnorm=False),
         DBAAE(n2=16, n3=12, latent_dim=6, disc_hidden=8, learning_rate=1e30),
-        DRA(z_dim=3, generator=[12], discriminator=[8], learning_rate=1e30, adv_learning_rate=1e30),
+        DRA(latent_dim=3, hidden=[12], disc_hidden=[8], learning_rate=1e30, adv_learning_rate=1e30),
         CVAE(filters=4, hidden=4, learning_rate=0.1, beta=1e38),
         ScGAN(gen_layers=[6, 5], critic_layers=[7, 5], latent_dim=3, lr_initial=1e30),
     ],

@@ -100,43 +100,28 @@ MODELS = {
 }
 
 
-def experiments(
-    learning_rate: float, beta1: float, guards: bool = True
-) -> tuple[dict[str, Mapping], dict[str, Mapping]]:
-    """Return the settings of `DRA` for each experiment by its name.
+def changed(variant: str, **changes: object) -> dict[str, object]:
+    """Return the arguments of `DRA.variant` for a variant with other settings, released ones included."""
+    return {"name": variant, **changes} | ({"except_for": [*changes]} if variant == "faithful" else {})
 
-    Parameters
-    ----------
-    learning_rate, beta1
-        Of the autoencoder's Adam, which is that of the game, too, in the experiment ``one Adam``.
-    guards
-        Whether the faithful variant has its guards.
 
-    Returns
-    -------
-    tuple of two dicts
-        Those for which a few epochs are enough, and those as long as the chapter's trainings.
-    """
-    faithful, repaired = {"variant": "faithful", "guards": guards}, {"variant": "repaired"}
-    few = faithful | {"keep": 1.0, "adversarial": None}
-    with_bn = {"batchnorm": True, "adversarial": None}
-    short = {
-        "with D2": few,
-        "without D2": few | {"dual": False},
-        "lam 10": few | {"lam": 10.0},
-        "bn, faithful": faithful | with_bn,
-        "bn, repaired": repaired | with_bn,
-        "bn and lam 10, repaired": repaired | with_bn | {"lam": 10.0},
-    }
-    long = {
-        "described game": faithful | {"adversarial": "bce"},
-        "absolute": faithful | {"adversarial": "bhattacharyya_abs"},
-        "counts": faithful | {"adversarial": "none", "likelihood_input": "counts"},
-        "one Adam": repaired | {"adversarial": "bce", "adv_learning_rate": learning_rate, "adv_beta1": beta1},
-        "no bottleneck": faithful | {"library_bottleneck": False},
-        "bn on": faithful | {"batchnorm": True},
-    }
-    return short, long
+# Arguments of `DRA.variant` for each experiment: those for which a few epochs are enough, and those as long as the
+# chapter's trainings.
+SHORT = {
+    "with D2": changed("faithful", keep=1.0),
+    "without D2": changed("faithful", keep=1.0, dual="none"),
+    "bn, faithful": changed("faithful", batchnorm=True),
+    "bn, repaired": changed("repaired", batchnorm=True, adversarial="bce"),
+    "bn and lam 10, repaired": changed("repaired", batchnorm=True, adversarial="bce", lam=10.0),
+}
+LONG = {
+    "described game": changed("faithful", adversarial="bce", dual="matching"),
+    "absolute": changed("faithful", adversarial="bhattacharyya_abs"),
+    "counts": changed("faithful", adversarial="none", likelihood_input="counts"),
+    "one Adam": changed("repaired", adversarial="bce", adv_learning_rate=None, adv_beta_1=None),
+    "no bottleneck": changed("faithful", library_bottleneck=False),
+    "bn on": changed("faithful", batchnorm=True),
+}
 
 
 def summary(findings: Sequence[Mapping], notes: Mapping[str, str], missing: str) -> pd.DataFrame:

@@ -241,8 +241,8 @@ def umap_2(case: Case, seed: int, settings: Mapping) -> np.ndarray:
 def dr_a(case: Case, seed: int, settings: Mapping, variant: str) -> np.ndarray:
     """DR-A with the published settings of the length of the codes; the mean of a code, not a sample."""
     chosen = complete(settings)
-    published = {"generator": (512,) * 4, "discriminator": (32,) * 4, "learning_rate": 8e-4}
-    model = DRA(variant=variant, z_dim=chosen["z_dim"], seed=seed, **(published if chosen["z_dim"] == 2 else {}))
+    published = {"hidden": (512,) * 4, "disc_hidden": (32,) * 4, "learning_rate": 8e-4} if chosen["z_dim"] == 2 else {}
+    model = DRA.variant(variant, latent_dim=chosen["z_dim"], seed=seed, **published)
     n, epochs = case.train.n_obs, chosen["epochs"]["dr_a"]
     size = min(128, n // 2)
     with _compiled_if_long(epochs * (n // size)):

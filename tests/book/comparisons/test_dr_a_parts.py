@@ -5,8 +5,10 @@ import pytest
 from scgen_book import results
 from scgen_book.comparisons import dr_a_parts
 from scgen_lib.models.dr_a import DRA
+from scgen_lib.models.dr_a.net import DRANet
+from scgen_lib.models.dr_a.settings import DRASettings
 
-SHORT, LONG = dr_a_parts.experiments(1e-3, 0.8)
+EXPERIMENTS = dr_a_parts.SHORT | dr_a_parts.LONG
 
 
 def test_every_peculiarity_has_an_owner_a_kind_and_both_ways():
@@ -17,25 +19,28 @@ def test_every_peculiarity_has_an_owner_a_kind_and_both_ways():
     assert len(run.findings) == len(dr_a_parts.DEFECTS)
 
 
-@pytest.mark.filterwarnings("ignore:The released code uses lam")
-@pytest.mark.parametrize("name", [*SHORT, *LONG])
-def test_an_experiment_is_a_legal_model_with_the_guards_it_was_asked_for(name):
-    settings = (SHORT | LONG)[name]
-    assert DRA(**settings).settings["guards"]
-    if settings["variant"] == "faithful":
-        bare = dr_a_parts.experiments(1e-3, 0.8, guards=False)
-        assert not DRA(**(bare[0] | bare[1])[name]).settings["guards"]
+def different(one, other):
+    return {name for name, value in one.values().items() if value != other.values()[name]}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_a_legal_model_that_differs_in_what_it_says(name):
+    asked = EXPERIMENTS[name]
+    changes = asked.keys() - {"name", "except_for"}
+    assert different(DRA.variant(**asked), DRA.variant(asked["name"])) <= changes
 
 
 def test_the_described_game_changes_nothing_else_of_the_release():
-    faithful, game = DRA(variant="faithful").settings, DRA(**LONG["described game"]).settings
-    assert {name for name in faithful if faithful[name] != game[name]} == {"adversarial"}
+    game = DRA.variant(**EXPERIMENTS["described game"])
+    assert different(game, DRA.faithful()) == {"adversarial", "dual"}
 
 
 def test_one_adam_is_that_of_the_likelihood():
-    settings = DRA(learning_rate=1e-3, beta1=0.8, **LONG["one Adam"]).settings
-    assert (settings["adv_learning_rate"], settings["adv_beta1"]) == (1e-3, 0.8)
-    assert settings["clipnorm"] == DRA().settings["clipnorm"]
+    net = DRANet(4, DRASettings.variant(**EXPERIMENTS["one Adam"], learning_rate=1e-3, beta_1=0.8))
+    net.compile()
+    for adam in (net.optimizer, net.encoder_optimizer, net.d1_optimizer, net.d2_optimizer):
+        assert (float(adam.learning_rate), adam.beta_1) == (pytest.approx(1e-3), 0.8)
+        assert adam.global_clipnorm == DRA().clip_norm
 
 
 def test_the_summary_has_a_row_for_each_peculiarity_and_says_what_was_not_measured():

@@ -12,11 +12,13 @@ import tensorflow as tf
 
 from scgen_lib import training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError, TrainingError
-from scgen_lib.models.dr_a import DRA, DRANet
+from scgen_lib.models.dr_a import DRA
+from scgen_lib.models.dr_a.net import DRANet
+from scgen_lib.models.dr_a.settings import DRASettings
 from scgen_lib.preprocess import legacy_split
 
-SMALL = {"z_dim": 3, "generator": [12], "discriminator": [8]}
-DEEP = {"z_dim": 2, "generator": [512] * 4, "discriminator": [32] * 4}
+SMALL = {"latent_dim": 3, "hidden": [12], "disc_hidden": [8]}
+DEEP = {"latent_dim": 2, "hidden": [512] * 4, "disc_hidden": [32] * 4}
 # ε = 1e-10 inside the logarithm and float32 sums over 128 logits
 FLOAT32 = 1e-5
 
@@ -31,8 +33,13 @@ def adata():
     return anndata.AnnData(counts.copy(), layers={"counts": counts})
 
 
+def made(cls, variant, settings):
+    """A variant with whatever settings, those that it has otherwise included."""
+    return cls.faithful(**settings, except_for=list(settings)) if variant == "faithful" else cls(**settings)
+
+
 def model(variant="faithful", **settings):
-    return DRA(variant=variant, **SMALL | settings)
+    return made(DRA, variant, SMALL | settings)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +60,8 @@ def numbers(weights):
 
 
 def compiled(variant="faithful", iterations=23, **settings):
-    settings = model(variant, **settings).settings
-    names = ("learning_rate", "beta1", "adv_learning_rate", "adv_beta1", "lam", "clipnorm")
-    others = ("variant", "trans", "latent", *names)
-    net = DRANet(
-        20,
-        **{k: v for k, v in settings.items() if k not in others},
-        released=variant == "faithful",
-        library_prior=(1.5, 0.3),
-        iterations=iterations,
-    )
-    net.compile(**{name: settings[name] for name in names})
+    net = DRANet(20, made(DRASettings, variant, SMALL | settings), library_prior=(1.5, 0.3), iterations=iterations)
+    net.compile()
     return net
 
 
@@ -87,14 +85,14 @@ def changed(net, step, *arguments):
 @pytest.mark.parametrize(
     ("settings", "sizes"),
     [
-        ({"z_dim": 10}, [384_564, 745_072, 369_360, 6_145, 369_665, 1_874_806]),
-        ({"z_dim": 20}, [399_974, 750_192, 369_360, 11_265, 369_665, 1_900_456]),
+        ({"latent_dim": 10}, [384_564, 745_072, 369_360, 6_145, 369_665, 1_874_806]),
+        ({"latent_dim": 20}, [399_974, 750_192, 369_360, 11_265, 369_665, 1_900_456]),
         (DEEP, [1_160_204, 1_528_944, 369_360, 3_297, 26_273, 3_088_078]),
         (DEEP | {"batchnorm": True}, [1_164_300, 1_533_040, 369_360, 3_553, 26_529, 3_096_782]),
     ],
 )
 def test_parts_have_the_published_numbers_of_parameters(settings, sizes):
-    net = DRANet(720, **settings)
+    net = DRANet(720, DRASettings.faithful(**settings))
     assert list(net.sizes().values()) == sizes
     assert numbers(net.trainable_variables) == sizes[-1]
     assert numbers(w for w in net.non_trainable_variables if w.path.split("/")[-1].startswith("moving")) == (
@@ -102,9 +100,9 @@ def test_parts_have_the_published_numbers_of_parameters(settings, sizes):
     )
 
 
-@pytest.mark.parametrize(("settings", "size"), [({"z_dim": 10}, 380_438), (DEEP, 1_160_198)])
+@pytest.mark.parametrize(("settings", "size"), [({"latent_dim": 10}, 380_438), (DEEP, 1_160_198)])
 def test_library_size_without_bottleneck_takes_fewer_parameters(settings, size):
-    assert DRANet(720, **settings, library_bottleneck=False).sizes()["encoder"] == size
+    assert DRANet(720, DRASettings(**settings)).sizes()["encoder"] == size
 
 
 def test_rates_of_a_cell_sum_to_its_library_size_and_fakes_are_shares():
@@ -118,7 +116,7 @@ def test_rates_of_a_cell_sum_to_its_library_size_and_fakes_are_shares():
     fake = net.reconstruct(z).numpy()
     assert ((fake > 0) & (fake < 1)).all()
     # the released ε of each of the 20 rates is all that its sum is off by
-    released = tf.exp(compiled().decode(z, library)["log_mean"])
+    released = tf.exp(compiled("repaired", rate_epsilon=1e-8).decode(z, library)["log_mean"])
     np.testing.assert_allclose(tf.reduce_sum(released, axis=1, keepdims=True), tf.exp(library), rtol=1e-5, atol=2e-7)
 
 
@@ -156,6 +154,16 @@ def test_every_step_changes_its_own_networks_only(variant):
     assert changed(net, net.encoder_step, data)[0] == game
 
 
+@pytest.mark.parametrize("adversarial", ["bhattacharyya", "bhattacharyya_abs", "bce"])
+@pytest.mark.parametrize("variant", ["faithful", "repaired"])
+def test_the_model_learns_from_d2_in_any_game_if_asked_to(variant, adversarial):
+    for dual, more in (("inert", set()), ("none", set()), ("matching", {"decoder", "reconstruction"})):
+        net = compiled(variant, adversarial=adversarial, dual=dual)
+        moved, logs = changed(net, net.encoder_step, batch())
+        assert moved == {"encoder", "z"} | more
+        assert ("generator" in logs) == ("generator" in net.logs_by) == (dual == "matching")
+
+
 def test_a_weight_of_zero_takes_the_game_out_of_the_encoder():
     net = compiled("repaired", lam=0.0)
     assert changed(net, net.encoder_step, batch())[0] == set()
@@ -174,7 +182,7 @@ def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_
 
 @pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
 def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns):
-    net, data = compiled("repaired", g_iter=g_iter, generator=[4], discriminator=[4]), batch(n=4)
+    net, data = compiled("repaired", g_iter=g_iter, hidden=[4], disc_hidden=[4]), batch(n=4)
     step = tf.function(net.batch_step, autograph=False)
     # a second epoch up to its first encoder steps
     for iterations in (23, 3):
@@ -222,7 +230,7 @@ def test_windows_are_consecutive_training_cells_and_never_hold_the_last(adata, m
 
 
 def test_without_dropout_the_released_game_is_the_same_with_and_without_d2():
-    nets = [compiled(keep=1.0, dual=dual) for dual in (True, False)]
+    nets = [compiled(keep=1.0, dual=dual) for dual in ("inert", "none")]
     for seed in range(4):
         for net in nets:
             net.batch_step(batch(seed=seed))
@@ -234,7 +242,7 @@ def test_without_dropout_the_released_game_is_the_same_with_and_without_d2():
 
 
 def test_frozen_batch_normalisation_is_a_constant_factor_and_has_no_dropout():
-    net = compiled(batchnorm=True, keep=0.5)
+    net = compiled("repaired", batchnorm=True, batchnorm_statistics="initial", keep=0.5)
     x = batch()["x"]
     hidden = tf.nn.leaky_relu(net.encoder.layers[0](x), 0.2) / math.sqrt(1.001)
     np.testing.assert_allclose(net._run(net.encoder, x, training=True), hidden, rtol=1e-5, atol=1e-6)
@@ -286,9 +294,9 @@ def test_guards_bound_the_variances_and_the_library_size():
         {"adversarial": "bhattacharyya"},
         {"adversarial": "bhattacharyya_abs", "sampler": "uniform"},
         {"adversarial": "bce", "batchnorm": True},
-        {"adversarial": "bce", "dual": False, "likelihood_input": "transformed"},
-        {"adversarial": "none", "generator": [8, 6], "likelihood_input": "counts", "kl_weight": 1.0},
-        {"actv": "lin", "keep": 1.0, "leak": 0.0, "discriminator": [8, 6]},
+        {"adversarial": "bce", "dual": "none", "likelihood_input": "transformed"},
+        {"adversarial": "none", "hidden": [8, 6], "likelihood_input": "counts", "kl_weight": 1.0},
+        {"actv": "lin", "keep": 1.0, "leak": 0.0, "disc_hidden": [8, 6]},
     ],
 )
 def test_two_epochs_of_every_variant_are_finite(variant, settings):
@@ -305,6 +313,13 @@ def test_tanh_brings_real_and_fake_to_the_same_range():
     assert float(tf.reduce_min(net.real(x))) == -1.0
     assert float(tf.reduce_max(net.real(x))) == 1.0
     assert float(tf.reduce_min(net.reconstruct(tf.random.normal((50, 3), seed=0)))) < 0
+
+
+def test_the_second_head_follows_actv_unless_it_is_a_sigmoid():
+    z = 9.0 * tf.random.normal((50, 3), seed=0)
+    for reconstruction, bounded in (("sigmoid", True), ("actv", False)):
+        fake = compiled("repaired", actv="lin", reconstruction=reconstruction).reconstruct(z).numpy()
+        assert (fake.min() >= 0 and fake.max() <= 1) == bounded
 
 
 def test_released_game_leaves_the_second_head_where_it_started(faithful, repaired):
@@ -367,7 +382,7 @@ def test_saved_model_is_the_same_model(adata, faithful, tmp_path):
     faithful.save(path)
     loaded = DRA.load(path)
     np.testing.assert_array_equal(loaded.embed(adata), faithful.embed(adata))
-    assert loaded.config == faithful.config
+    assert loaded.values() == faithful.values()
     assert loaded.history == faithful.history
     assert pickle.loads(pickle.dumps(loaded.history)) == faithful.history
     assert loaded.moved() == faithful.moved()
@@ -381,7 +396,7 @@ def test_a_model_of_another_paper_is_refused(tmp_path):
 
 
 def test_seed_decides_the_start():
-    first, same, other = (DRANet(20, **SMALL, seed=seed).get_weights() for seed in (3, 3, 4))
+    first, same, other = (DRANet(20, DRASettings(**SMALL, seed=seed)).get_weights() for seed in (3, 3, 4))
     assert all((a == b).all() for a, b in zip(first, same, strict=True))
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
@@ -395,44 +410,56 @@ def test_annotate_writes_the_slots_of_the_project(adata, faithful, tmp_path):
     np.testing.assert_allclose(stored.uns["dr_a"]["history"]["loss"], faithful.history["loss"])
 
 
-def test_faithful_divides_by_the_maximum_of_all_cells_and_repaired_by_that_of_training(adata):
-    test = legacy_split(120)[1][0]
+def test_scale_is_the_maximum_of_all_cells_or_of_those_of_the_training(adata):
+    train, test = legacy_split(120)
     bright = adata.copy()
-    bright.layers["counts"][test, 3] = 1e4
-    models = {}
-    for variant in ("faithful", "repaired"):
-        models[variant] = model(variant)
-        # one window and no game: only the scale matters here
-        models[variant] = model(variant, adversarial="none").fit(bright, epochs=0, batch_size=16)
-    x = {variant: fitted.transform(bright) for variant, fitted in models.items()}
-    assert x["faithful"].max() == x["repaired"].max() == 1
-    assert x["faithful"][legacy_split(120)[0]].max() < 1
-    assert x["repaired"][legacy_split(120)[0]].max() == 1
+    bright.layers["counts"][test[0], 3] = 1e4
+    for scale_cells in ("all", "training"):
+        # no game: only the scale matters here
+        fitted = model("repaired", scale_cells=scale_cells, adversarial="none").fit(bright, epochs=1, batch_size=16)
+        x = fitted.transform(bright)
+        assert x.max() == 1
+        assert (x[train].max() == 1) == (scale_cells == "training")
 
 
-@pytest.mark.parametrize("settings", [{"lam": 10.0}, {"g_iter": 5}])
-def test_settings_without_effect_in_the_release_are_named(settings):
-    with pytest.warns(UserWarning, match="lam and g_iter"):
-        model(**settings)
-    assert model("repaired", **settings).settings | settings == model("repaired", **settings).settings
+def test_faithful_takes_what_the_release_has_and_keeps_the_guards():
+    released = {
+        "adversarial": "bhattacharyya",
+        "dual": "inert",
+        "scale_cells": "all",
+        "latent": "sample",
+        "rate_epsilon": 1e-8,
+        "clip_norm": None,
+        "guards": True,
+    }
+    assert DRA.faithful().values().items() >= released.items()
+
+
+@pytest.mark.parametrize("settings", [{"lam": 10.0}, {"g_iter": 5}, {"dual": "matching"}, {"clip_norm": 5.0}])
+def test_what_the_release_has_fixed_is_refused_by_name_in_the_faithful_model(settings):
+    name, value = next(iter(settings.items()))
+    with pytest.raises(ParameterError, match=rf"expected {name} = .*, as in the released code.*, got {value!r}"):
+        DRA.faithful(**settings)
+    assert getattr(DRA(**settings), name) == value
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "both"}, "one of repaired, faithful"),
         ({"adversarial": "wgan"}, "one of bhattacharyya, bhattacharyya_abs, bce, none"),
+        ({"dual": False}, "one of matching, inert, none"),
         ({"sampler": "mix_gauss"}, "one of normal, uniform"),
         ({"trans": "log"}, "one of sparse, dense"),
         ({"actv": "relu"}, "one of sig, lin, tanh"),
-        ({"actv": "tanh", "variant": "faithful"}, "choose variant 'repaired'"),
-        ({"batchnorm": 1}, "batchnorm must be bool"),
-        ({"keep": 0.0}, r"keep must be float, in \(0, 1\]"),
-        ({"beta1": 1.0}, "beta1"),
-        ({"clipnorm": 0.0}, "clipnorm"),
-        ({"z_dim": 0}, "z_dim"),
-        ({"generator": ()}, "one width or more for generator"),
-        ({"discriminator": [0]}, "discriminator"),
+        ({"actv": "tanh", "reconstruction": "sigmoid"}, "choose the repaired model"),
+        ({"batchnorm": 1}, "batchnorm to be bool"),
+        ({"batchnorm": "False"}, "batchnorm to be bool"),
+        ({"keep": 0.0}, r"keep to be float, in \(0, 1\]"),
+        ({"beta_1": 1.0}, "beta_1"),
+        ({"clip_norm": 0.0}, "clip_norm"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"hidden": ()}, "one width or more for hidden"),
+        ({"disc_hidden": [0]}, "disc_hidden"),
     ],
 )
 def test_illegal_settings_are_refused_by_name(settings, message):
@@ -440,13 +467,14 @@ def test_illegal_settings_are_refused_by_name(settings, message):
         DRA(**settings)
 
 
-def test_the_word_false_of_a_command_line_is_not_taken_for_true():
-    assert DRA(batchnorm="False").settings["batchnorm"] is False
+def test_the_released_code_cannot_load_its_data_for_a_tanh():
+    with pytest.raises(ParameterError, match="choose the repaired model"):
+        DRA.faithful(actv="tanh")
 
 
-@pytest.mark.parametrize("batch_size", [1, 96])
-def test_a_batch_that_is_no_window_of_the_training_cells_is_refused(adata, batch_size):
-    with pytest.raises(ParameterError, match="expected batch_size from 2 to 95"):
+@pytest.mark.parametrize(("batch_size", "message"), [(1, r"to be int, in \[2"), (96, "from 2 to 95")])
+def test_a_batch_that_is_no_window_of_the_training_cells_is_refused(adata, batch_size, message):
+    with pytest.raises(ParameterError, match=f"expected batch_size {message}"):
         model().fit(adata, batch_size=batch_size)
 
 
@@ -460,21 +488,16 @@ def test_training_cells_without_counts_are_refused(adata):
 def test_a_training_that_leaves_the_finite_numbers_says_so(adata):
     # with steps of this length the library size overflows at once
     with pytest.raises(TrainingError, match=r"got .* in epoch \d+: lower learning_rate, or choose adversarial"):
-        model(learning_rate=1e3, guards=False, variant="faithful").fit(adata, batch_size=16, epochs=5)
+        model(learning_rate=1e3, guards=False).fit(adata, batch_size=16, epochs=5)
 
 
 def test_without_guards_the_loss_is_that_of_the_release_and_may_overflow():
     guarded, free = (compiled(guards=g) for g in (True, False))
     # within the bounds of the guards, and up to the ε of 1e-8 that the released terms have
     np.testing.assert_allclose(free(batch())["loss"], guarded(batch())["loss"], rtol=FLOAT32)
-    for made, finite in ((guarded, True), (free, False)):
-        made.l_mean.bias.assign([200.0])
-        assert bool(tf.math.is_finite(made(batch())["loss"])) == finite
-
-
-def test_guards_can_be_off_in_the_faithful_variant_alone():
-    with pytest.raises(ParameterError, match="expected guards with variant 'repaired'"):
-        DRA(guards=False)
+    for net, finite in ((guarded, True), (free, False)):
+        net.l_mean.bias.assign([200.0])
+        assert bool(tf.math.is_finite(net(batch())["loss"])) == finite
 
 
 def test_use_before_fit_and_other_genes_are_refused(adata, faithful):
