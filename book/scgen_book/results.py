@@ -152,23 +152,33 @@ class Run:
                 "part": bool(part), "figure": figure,
             })  # fmt: skip
 
-    def deviations(self, effects: Mapping[str, str], missing: str = "not measured in this run") -> "Styler":
-        """Return the table of what the paper's code does otherwise.
+    def deviations(
+        self,
+        effects: Mapping[str, str] | None = None,
+        *,
+        notes: Mapping[str, str] | None = None,
+        missing: str = "not measured in this run",
+    ) -> "Styler":
+        """Return the table of what the paper's code does otherwise, with the findings of this run.
 
         Parameters
         ----------
         effects
-            The measured effect of a deviation in words; where there is none, the findings of this run tell it.
+            By deviation, words that stand in place of its findings.
+        notes
+            Words that follow its findings.
         missing
-            What stands where neither is there.
+            What stands where nothing was measured.
         """
         import pandas as pd
 
-        found: dict[str, list[str]] = {}
+        effects, notes, known = effects or {}, notes or {}, deviations(self.name)
+        found: dict[str, list[str]] = {name: [] for name in known}
         for entry in self.findings:
-            sides = [rounded(statistics.fmean(entry[side]), 3) for side in ("released", "otherwise")]
-            told = f"{entry['quantity']}: {sides[0]}, other way {sides[1]}"
-            found.setdefault(entry["name"].split(",")[0], []).append(told)
+            released, otherwise = (rounded(statistics.fmean(entry[side]), 3) for side in ("released", "otherwise"))
+            seeds = len(entry["released"])
+            told = f"{entry['quantity']}: {released}, other way {otherwise}" + f" ({seeds} seeds)" * (seeds > 1)
+            found[entry["name"] if entry["name"] in known else entry["name"].split(",")[0]].append(told)
         rows = [
             (
                 name,
@@ -176,13 +186,13 @@ class Run:
                 KINDS[d.kind],
                 d.does,
                 d.instead,
-                effects.get(name) or "; ".join(found.get(name, [])),
+                effects.get(name) or "; ".join([*found[name], *filter(None, [notes.get(name)])]) or missing,
             )
-            for name, d in deviations(self.name).items()
+            for name, d in known.items()
         ]
         columns = ["", "whose", "kind", "what it does", "the other way", "measured effect"]
-        table = pd.DataFrame(rows, columns=columns).replace({"measured effect": ""}, missing)
-        return table.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+        table = pd.DataFrame(rows, columns=columns).style.hide(axis="index")
+        return table.set_properties(**{"text-align": "left", "vertical-align": "top"})
 
     def table(self, paper: str) -> "pd.DataFrame":
         """Return the paper beside this run, a row a claim (see :func:`compare`)."""

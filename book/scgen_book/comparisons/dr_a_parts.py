@@ -1,72 +1,10 @@
-"""What DR-A's chapter takes apart: the peculiarities of the released code, and the trainings that measure them."""
+"""What DR-A's chapter takes apart: the trainings that measure the deviations of the released code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import pandas as pd
 
-from scgen_book.results import OWNERS
-
-# Name in the chapter → whose it is and of which kind (see `results.Run.finding`), what the code does, the other way.
-# Described are the abstract's adversarial model with dual matching, and the names of the flags.
-DEFECTS = {
-    "R1": ("paper", "contradicts", "the loss of D2 reaches D2 only; x̃ is never trained", "the model learns from D2"),
-    "R2": ("paper", "contradicts", "D1 minimises the distance: it cooperates", "D1 resists"),
-    "R1, R2": (
-        "paper",
-        "contradicts",
-        "D1 cooperates, and nothing learns from D2",
-        "both discriminators resist, and the model learns from both",
-    ),
-    "R3": (
-        "paper",
-        "numerical",
-        "logits over their sum are no probabilities: with mixed signs the losses have no lower bound",
-        "shares of the absolute values",
-    ),
-    "R4": (
-        "paper",
-        "numerical",
-        "β = 0 drives v to 0, and √v to an infinite gradient",
-        "ln v is bounded, in both variants",
-    ),
-    "R4, R14": (
-        "paper",
-        "numerical",
-        "nothing bounds v from below or e^l from above",
-        "ln v, ln l_v and l are bounded, in both variants",
-    ),
-    "R5": ("paper", "undescribed", "a count likelihood of transformed, non-integer data", "likelihood of the counts"),
-    "R6": (
-        "paper",
-        "undescribed",
-        "K ReLU units before the depth, which can die",
-        "depth straight from the last hidden layer",
-    ),
-    "R7": (
-        "paper",
-        "contradicts",
-        "bn never uses nor learns statistics, and switches dropout off",
-        "batch normalisation",
-    ),
-    "R8": ("paper", "contradicts", "lam and g_iter only enter the name of the run", "both work"),
-    "R9": ("paper", "contradicts", "actv changes the scale of x, not x̃, which is always a sigmoid", "x̃ follows actv"),
-    "R10": ("paper", "undescribed", "the code of a cell is a random sample", "the mean"),
-    "R11": (
-        "stack",
-        "contradicts",
-        "--bn False as two words, false in the days of the code, is true where absl reads the flags",
-        "false: typed parameters",
-    ),
-    "R13": (
-        "paper",
-        "undescribed",
-        "s is taken over training and test cells",
-        "over training cells; larger values are clipped",
-    ),
-    "R14": ("paper", "numerical", "the variance of the depth explodes", "ln l_v and l are bounded, in both variants"),
-}
-# What each is measured by, whether that is of a part of the model and no result, and the figure that shows it.
+# What each deviation is measured by, whether that is of a part of the model and no result, and its figure.
 SCORE = "NMI of clusters and labels, {data}, K = {k}"
 QUANTITIES = {
     "R1": ("how far training moves the weights of x̃", True, "fig-dra-moved"),
@@ -122,35 +60,6 @@ LONG = {
     "no bottleneck": changed("faithful", library_bottleneck=False),
     "bn on": changed("faithful", batchnorm=True),
 }
-
-
-def summary(findings: Sequence[Mapping], notes: Mapping[str, str], missing: str) -> pd.DataFrame:
-    """Return a row for each of the `DEFECTS`.
-
-    Parameters
-    ----------
-    findings
-        Of a `results.Run`, by the names of `DEFECTS`.
-    notes
-        What else was seen, by name.
-    missing
-        What stands where nothing was measured.
-    """
-    seen = {name: [] for name in DEFECTS}
-    for entry in findings:
-        sides = [entry["released"], entry["otherwise"]]
-        text = " and ".join(f"{np.mean(side):.3g}" for side in sides)
-        seeds = f" ({len(sides[0])} seeds)" if len(sides[0]) > 1 else ""
-        seen[entry["name"]].append(f"{entry['quantity']}: {text}{seeds}")
-    for name, note in notes.items():
-        seen[name].append(note)
-    return pd.DataFrame(
-        [
-            (name, OWNERS[owner], kind, *ways, "; ".join(seen[name]) or missing)
-            for name, (owner, kind, *ways) in DEFECTS.items()
-        ],
-        columns=["", "whose", "kind", "what it does", "the other way", "measured, it and the other way"],
-    )
 
 
 def fates(without: Mapping[int, Mapping], within: Mapping[int, Mapping], said: Callable) -> pd.DataFrame:

@@ -1,22 +1,14 @@
-"""What DR-A's chapter takes apart: words that findings know, and settings that the model takes."""
+"""What DR-A's chapter takes apart: names that its deviations know, and settings that the model takes."""
 
 import pytest
 
-from scgen_book import results
+from scgen_book import claims
 from scgen_book.comparisons import dr_a_parts
 from scgen_lib.models.dr_a import DRA
 from scgen_lib.models.dr_a.net import DRANet
 from scgen_lib.models.dr_a.settings import DRASettings
 
 EXPERIMENTS = dr_a_parts.SHORT | dr_a_parts.LONG
-
-
-def test_every_peculiarity_has_an_owner_a_kind_and_both_ways():
-    run = results.Run("dr_a")
-    for name, (owner, kind, does, instead) in dr_a_parts.DEFECTS.items():
-        run.finding(name, does, instead, "NMI", owner=owner, kind=kind, released=1, otherwise=0)
-        assert does != instead
-    assert len(run.findings) == len(dr_a_parts.DEFECTS)
 
 
 def different(one, other):
@@ -43,20 +35,8 @@ def test_one_adam_is_that_of_the_likelihood():
         assert adam.global_clipnorm == DRA().clip_norm
 
 
-def test_the_summary_has_a_row_for_each_peculiarity_and_says_what_was_not_measured():
-    run = results.Run("dr_a")
-    owner, kind, does, instead = dr_a_parts.DEFECTS["R10"]
-    run.finding("R10", does, instead, "NMI", owner=owner, kind=kind, released=[0.5, 0.7], otherwise=[0.7, 0.7])
-    table = dr_a_parts.summary(run.findings, {"R11": "read as True"}, "not measured").set_index("")
-    assert list(table.index) == list(dr_a_parts.DEFECTS)
-    measured = table["measured, it and the other way"]
-    assert measured["R10"] == "NMI: 0.6 and 0.7 (2 seeds)"
-    assert measured["R11"] == "read as True"
-    assert measured["R13"] == "not measured"
-
-
-def test_what_is_measured_is_a_peculiarity_and_its_quantity_names_data_and_length():
-    assert set(dr_a_parts.QUANTITIES) < set(dr_a_parts.DEFECTS)
+def test_what_is_measured_is_a_deviation_and_its_quantity_names_data_and_length():
+    assert set(dr_a_parts.QUANTITIES) < set(claims.deviations("dr_a"))
     for quantity, _, _ in dr_a_parts.QUANTITIES.values():
         assert "{" not in quantity.format(data="zeisel_720", k=10, least=2, epochs=200, short=3)
 

@@ -56,8 +56,13 @@ def test_several_quantities_of_a_deviation_have_its_words():
     run = results.Run("dr_a")
     run.finding("R3, K = 2", "AUC", released=1.0, otherwise=2.0)
     assert run.findings[0]["does"] == claims.deviations("dr_a")["R3"].does
-    table = run.deviations({"R2": "said otherwise"}, missing="not seen").data.set_index("")["measured effect"]
-    assert table[["R2", "R3", "R1"]].tolist() == ["said otherwise", "AUC: 1, other way 2", "not seen"]
+    run.finding("R1, R2", "NMI", released=[0.5, 0.7], otherwise=[0.7, 0.7])
+    table = run.deviations({"R2": "said so"}, notes={"R3": "seen once"}, missing="not seen")
+    effects = table.data.set_index("")["measured effect"]
+    assert effects["R3"] == "AUC: 1, other way 2; seen once"
+    assert effects["R1, R2"] == "NMI: 0.6, other way 0.7 (2 seeds)"
+    assert effects[["R2", "R1"]].tolist() == ["said so", "not seen"]
+    assert list(effects.index) == list(claims.deviations("dr_a"))
 
 
 def test_a_deviation_has_an_owner_and_a_kind():
