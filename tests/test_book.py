@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from scgen_book import claims, pages, provenance, results
+from scgen_book import claims, pages, provenance, results, sources
 from scgen_book.batch import runner
 from scgen_book.pages import scorecard
 
@@ -117,7 +117,7 @@ def test_the_gate_names_a_run_that_failed(inside, monkeypatch):
 
 
 def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
-    monkeypatch.setattr(provenance, "library_hash", lambda: "changed")
+    monkeypatch.setattr(sources, "digest", lambda *_, **__: "changed")
     assert refusal().startswith("Run dca of edition quick is out of date: ")
 
 

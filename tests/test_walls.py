@@ -1,4 +1,4 @@
-"""Who may import whom: the library nothing of the book, nor of what the book is made with."""
+"""Who may import whom: the library nothing of the book, and in the book what measures nothing of what shows it."""
 
 import ast
 
@@ -7,6 +7,9 @@ import pytest
 from scgen_book import provenance
 
 LIBRARY = sorted((provenance.ROOT / "scgen_lib").rglob("*.py"))
+BOOK = sorted((provenance.ROOT / "book" / "scgen_book").rglob("*.py"))
+# Parts of the book that stand above the others, from the lowest. The pages ask the batch which runs there are.
+ABOVE = ["plots", "batch", "pages", "cli"]
 OF_THE_BOOK = {"scgen_book", "papermill", "nbformat", "seaborn", "snakemake", "jupyter_book", "matplotlib"}
 # to be removed with their settings
 NOT_YET = {"scgan.py"}
@@ -27,3 +30,10 @@ def imported(path):
 def test_the_library_imports_nothing_of_the_book(path):
     found = {name.partition(".")[0] for name in imported(path)} & OF_THE_BOOK
     assert found <= ({"scgen_book"} if path.name in NOT_YET else set())
+
+
+@pytest.mark.parametrize("path", BOOK, ids=lambda path: path.relative_to(provenance.ROOT).as_posix())
+def test_what_is_measured_imports_nothing_of_figures_pages_and_batches(path):
+    part = path.relative_to(provenance.ROOT / "book" / "scgen_book").parts[0].removesuffix(".py")
+    above = ABOVE[ABOVE.index(part) + 1 :] if part in ABOVE else ABOVE
+    assert not [name for name in imported(path) if name.startswith(tuple(f"scgen_book.{other}" for other in above))]

@@ -105,6 +105,20 @@ def test_a_run_is_repeated_when_its_parameters_or_notebook_change_and_not_when_t
     assert ran(project) == ["1"]
 
 
+def test_a_run_is_repeated_when_what_it_imports_does_another_thing_and_not_when_it_says_so(project, write_notebook):
+    helper = project / "helper.py"
+    helper.write_text("X = 1\n")
+    write_notebook(project / "notebooks" / "one.ipynb", "import helper", MARK, parameters=LEVEL)
+    assert snakemake(project)[0] == 0
+    assert ran(project) == ["1", "2"]
+    helper.write_text('"""Something to read."""\n\nX = 1  # a number\n')
+    assert snakemake(project)[0] == 0
+    assert ran(project) == []
+    helper.write_text("X = 2\n")
+    assert snakemake(project)[0] == 0
+    assert ran(project) == ["1"]
+
+
 def test_a_run_that_fails_is_said_in_one_line_and_stops_no_other(project, write_notebook):
     write_notebook(project / "notebooks" / "two.ipynb", "raise ValueError('no cells left')", parameters=LEVEL)
     status, output = snakemake(project)

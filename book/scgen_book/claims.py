@@ -213,6 +213,11 @@ def claim(claim_id: str) -> Claim:
     raise InputError(f"Expected the id of a claim in scgen_book/papers, got {claim_id!r}; add the claim or correct it.")
 
 
+def stated(text: str) -> list[Claim]:
+    """Return the claims of those papers whose keys stand in a text."""
+    return [claim for paper in papers() if paper.key in text for claim in claims(paper.key)]
+
+
 def kind(reason: str) -> str:
     """Return what a reason not to test begins with (a key of ``UNTESTED``).
 

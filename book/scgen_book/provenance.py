@@ -1,6 +1,5 @@
 """Where a number comes from: code, packages, machine and time."""
 
-import functools
 import hashlib
 import os
 import platform
@@ -11,7 +10,6 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import scgen_lib
 from scgen_lib import environment
 from scgen_lib.errors import InputError
 from scgen_lib.files import expanded
@@ -85,16 +83,6 @@ def lock_hash() -> str | None:
     """Return the SHA-256 of the lock file of the checkout, or None outside one."""
     lock = ROOT / "requirements.lock"
     return sha256(lock) if lock.exists() else None
-
-
-@functools.cache
-def library_hash() -> str:
-    """Return a hash of the packages' sources, claims and data registry, as they are when this process first asks."""
-    lines = []
-    for package in (Path(scgen_lib.__file__).parent, Path(__file__).parent):
-        files = sorted(path for suffix in ("py", "yml", "toml") for path in package.rglob(f"*.{suffix}"))
-        lines += [f"{path.relative_to(package.parent).as_posix()} {sha256(path)}\n" for path in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def hardware() -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Run a notebook with papermill: parameters checked first, output whole or not at all, and a ledger entry."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from scgen_book import claims, provenance, sources
 from scgen_book import parameters as grammar
-from scgen_book import provenance
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError, told
 from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, remove_partial
@@ -333,15 +334,20 @@ def duration(seconds: float) -> str:
 def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     """Return a hash of all that decides what a run computes.
 
-    These are the notebook's cells, its parameters, the library with its claims and data registry, the lock file, and
-    the contents of any file or folder that a parameter names; not where its results and the rows of a sweep lie.
+    These are the notebook's cells, its parameters, the sources that its code imports, the claims of the papers that it
+    names, the lock file, and the contents of any file or folder that a parameter names; not where its results and the
+    rows of a comparison lie. A changed figure counts only where the rows are kept that it shows: to draw one figure
+    again is not worth the trainings of a chapter.
     """
     source = _source(notebook)
     brought = "injected-parameters"  # an executed notebook's parameters are among the values
     cells = [(cell.cell_type, cell.source) for cell in source.cells if brought not in cell.metadata.get("tags", ())]
+    code = [text for kind, text in cells if kind == "code"]
+    without = () if "rows" in values else ("scgen_book.plots",)
+    made_by = sources.of_notebook(code, folders=[Path(notebook).parent, Path()], without=without)
+    judged = [dataclasses.asdict(claim) for claim in claims.stated("\n".join(code))]
     values = {name: value for name, value in values.items() if name not in ("out", "rows")}
-    data = provenance.contents(values)
-    content = [cells, values, data, provenance.library_hash(), provenance.lock_hash()]
+    content = [cells, values, provenance.contents(values), made_by, judged, provenance.lock_hash()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scgen_book import provenance
+from scgen_book import provenance, sources
 from scgen_book.chance import FEWEST, beyond_chance
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError
@@ -202,11 +202,24 @@ def row(comparison: Comparison | str, dataset: str, method: str, seed: int, sett
 
 
 def key(comparison: Comparison | str, dataset: str, method: str, seed: int, settings: Mapping) -> str:
-    """Return a hash of all that decides a row: what was asked for, the library, the lock file and the user's files."""
+    """Return a hash of all that decides a row.
+
+    That is what was asked for, the user's files, the sources that the comparison imports, and the lock file.
+    """
     name = comparison if isinstance(comparison, str) else comparison.name
     data = provenance.contents([dataset, settings])
-    asked = [name, dataset, method, int(seed), dict(settings), data, provenance.library_hash(), provenance.lock_hash()]
+    made_by = sources.digest(_modules(comparison))
+    asked = [name, dataset, method, int(seed), dict(settings), data, made_by, provenance.lock_hash()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _modules(comparison: Comparison | str) -> list[str]:
+    """Return the modules that say how a comparison is done; one of the `NAMES` is not imported for this."""
+    name = comparison if isinstance(comparison, str) else comparison.name
+    if isinstance(comparison, str) or name in NAMES:
+        return [f"{__name__}.{name}"]
+    functions = [comparison.prepare, comparison.score, *(method.run for method in comparison.methods.values())]
+    return [__name__, *(function.__module__ for function in functions)]
 
 
 def row_file(dataset: str, method: str, seed: int) -> str:

@@ -93,7 +93,7 @@ def _fault(edition: str, run: dict, folder: Path, page: Path) -> str | None:
         return f"cannot be run: {error}"
     again = f"run it again with `make run EDITION={edition}`."
     if runner.key(run["notebook"], values) != entry["key"]:
-        return f"is out of date: notebook, parameters, library, lock or data have changed since; {again}"
+        return f"is out of date: notebook, parameters, sources, claims, lock or data have changed since; {again}"
     if not page.exists() or not (folder / "records.json").exists():
         return f"has lost its page or its records; {again}"
     if _read(page)["metadata"].get("scgen", {}).get("key") != entry["key"]:
