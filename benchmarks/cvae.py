@@ -23,10 +23,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from harness import Engine, gemm_rate, in_turn, ratios, report, seconds, spread
 
-from scgen_lib.models.cvae import CVAE, CVAENet, image_size
+from scgen_lib.models.cvae import CVAE
+from scgen_lib.models.cvae.cells import image_side
+from scgen_lib.models.cvae.net import CVAENet
 
 GENES, LABELS, BATCH, ALL_CELLS, DETECTED = 20_387, 11, 32, 68_579, 530
-SIZE = image_size(GENES)
+SIZE = image_side(GENES)
 
 
 class Plain(keras.Model):
@@ -67,7 +69,7 @@ def simulated(cells: int) -> anndata.AnnData:
 
 
 def build(jit: bool = CVAENet.jit) -> CVAENet:
-    net = CVAENet(GENES, LABELS, image_size=SIZE, maximum=260.0)
+    net = CVAENet(GENES, CVAE.faithful().settings, n_labels=LABELS, maximum=260.0)
     net.jit = jit
     net.compile(optimizer=keras.optimizers.RMSprop(1e-3))
     return net
@@ -120,7 +122,7 @@ def multiply_adds() -> int:
 
 
 def generation_times(rounds: int, cells: int, calls: int) -> list[str]:
-    model = CVAE(variant="faithful").fit(simulated(BATCH * 6), epochs=1)
+    model = CVAE.faithful().fit(simulated(BATCH * 6), epochs=1)
     thin_out(model)
     decoder, one_hot, rng = model.net.decoder, np.eye(LABELS, dtype="float32"), np.random.default_rng(0)
     target = {label: cells // LABELS + (i < cells % LABELS) for i, label in enumerate(model.labels)}

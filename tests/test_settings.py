@@ -16,6 +16,8 @@ import pytest
 
 from scgen_lib import settings
 from scgen_lib.errors import ParameterError
+from scgen_lib.models.cvae import CVAE
+from scgen_lib.models.cvae.cells import split
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
 from scgen_lib.models.dr_a import DRA
@@ -176,8 +178,8 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
     assert told(Literal["a", "b"] | None) == "str | None"
 
 
-# The models of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"dca": (DCA, Student), "dr_a": (DRA,)}
+# The models and functions of a chapter, whose parameters cell has a line for each of their arguments.
+CHAPTERS = {"cvae": (CVAE, split), "dca": (DCA, Student), "dr_a": (DRA,)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -185,8 +187,8 @@ def test_the_parameters_cells_have_the_declared_lines(chapter):
     notebook = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
     cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
     lines = {line.partition(":")[0]: line for line in cell.splitlines()}
-    for model in CHAPTERS[chapter]:
-        for argument in (arguments(model) | arguments(model.fit)).values():
+    for of in CHAPTERS[chapter]:
+        for argument in (arguments(of) | arguments(getattr(of, "fit", of))).values():
             if argument.flat is None:
                 continue
             line = lines[argument.flat]

@@ -52,7 +52,7 @@ def dr_a(cells: anndata.AnnData, variant: str) -> Pinned:
 
 
 def cvae(cells: anndata.AnnData, variant: str, seed: int = 0) -> Pinned:
-    model = CVAE(variant=variant, filters=4, hidden=4, seed=seed)
+    model = CVAE.variant(variant, filters=4, hidden=4, seed=seed)
     model.fit(cells, epochs=2, batch_size=16)
     return model, _matrix(model.simulate({"A": 3, "B": 2}))
 

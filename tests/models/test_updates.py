@@ -194,7 +194,7 @@ def test_cvae_steps_by_the_rmsprop_that_its_code_has_which_is_that_of_keras_3(mo
         net.optimizer = ByFormula(rmsprop_keras_3(1e-3))
 
     def make():
-        return CVAE(variant="faithful", filters=4, hidden=4)
+        return CVAE.faithful(filters=4, hidden=4)
 
     compare(monkeypatch, adata, make, attach, jit=jit, rate=1e-3)
 

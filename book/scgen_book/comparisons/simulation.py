@@ -327,7 +327,7 @@ def splat(case: Case, seed: int, settings: Mapping) -> Made:
 def cvae(case: Case, seed: int, settings: Mapping, variant: str) -> Made:
     """The convolutional conditional VAE; without types, all cells are of one."""
     chosen = complete(settings)
-    model = CVAE(variant=variant, z_source=chosen["cvae_z_source"], seed=seed)
+    model = CVAE.variant(variant, z_source=chosen["cvae_z_source"], seed=seed)
     model.fit(case.cells, epochs=chosen["cvae_epochs"])
     return _of(case, model.simulate(case.target, seed=seed), "counts")
 

@@ -1,12 +1,10 @@
-"""Cells on their way into the convolutional conditional VAE and out of it: types, split, image, table of counts.
-
-The network itself is in `scgen_lib.models.cvae`.
-"""
+"""Cells on their way into the convolutional conditional VAE and out of it: types, split, image, table of counts."""
 
 import json
 import math
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import anndata
 import h5py
@@ -15,59 +13,24 @@ import pandas as pd
 from scipy.cluster import hierarchy
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from scgen_lib import data, training
+from scgen_lib import training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.preprocess import Matrix
+from scgen_lib.settings import Option, checked
 
 
-def data_in(
-    dataset: str | os.PathLike | anndata.AnnData,
-    *,
-    label_key: str = "cell_type",
-    train_ratio: int = 3,
-    test_ratio: int = 2,
-    split_seed: int = 0,
-    split_index: int = 0,
-) -> anndata.AnnData:
-    """Load the cells as the method takes them: expressed genes only, types in order of first appearance, split in two.
-
-    Parameters
-    ----------
-    dataset
-        What `scgen_lib.data.load` takes, or cells × genes with raw counts in ``layers["counts"]`` (else ``X``).
-    label_key
-        Column of ``obs`` with the types.
-    train_ratio, test_ratio, split_seed, split_index
-        As in `split`.
-
-    Returns
-    -------
-    AnnData
-        A copy without genes and cells that have no count; ``obs[label_key]`` categorical, categories in order of first
-        appearance, which is the order of the codes; ``obs["cvae_split"]`` "train" or "test".
-
-    Raises
-    ------
-    DataError
-        No such data, no usable counts, or a cell without a type.
-    ParameterError
-        As `split`, or types in ``obs["cvae_split"]``.
-    """
-    checks.check_label_key(label_key, "cvae_split")
-    cells = checks.drop_empty(dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset))
-    labels = checks.check_labels(cells, label_key, min_classes=1).astype(str)
-    cells.obs[label_key] = pd.Categorical(labels, categories=pd.unique(labels))
-    _, test = split(labels, train_ratio, test_ratio, split_seed=split_seed, split_index=split_index)
-    part = np.full(cells.n_obs, "train", object)
-    part[test] = "test"
-    cells.obs["cvae_split"] = pd.Categorical(part, categories=["train", "test"])
-    return cells
-
-
+@checked
 def split(
-    labels: Sequence[str], train_ratio: int = 3, test_ratio: int = 2, *, split_seed: int = 0, split_index: int = 0
+    labels: Sequence[str],
+    *,
+    train_ratio: Annotated[int, Option("in [1, inf)", "share of the training cells", origin="train_ratio")] = 3,
+    test_ratio: Annotated[int, Option("in [1, inf)", "share of the test cells", origin="test_ratio")] = 2,
+    split_seed: Annotated[
+        int, Option("in [0, 4294967295]", "of the five stratified splits", origin="random_state")
+    ] = 0,
+    split_index: Annotated[int, Option("in [0, 4]", "which of the five splits", origin="cv")] = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of training and test cells, each type in the same ratio: one of five random splits.
 
@@ -75,12 +38,6 @@ def split(
     ----------
     labels
         Type of every cell, (N,).
-    train_ratio, test_ratio
-        Shares of the two parts, ≥ 1.
-    split_seed
-        Seed of all five splits.
-    split_index
-        Which of them, 0 … 4.
 
     Returns
     -------
@@ -94,11 +51,6 @@ def split(
     DataError
         A type that is too small to be in both parts.
     """
-    if min(train_ratio, test_ratio) < 1 or not 0 <= split_index < 5:
-        raise ParameterError(
-            f"expected ratios of at least 1 and split_index in 0 … 4, got {train_ratio} : {test_ratio} and "
-            f"{split_index}: choose one of the five splits"
-        )
     share = test_ratio / (train_ratio + test_ratio)
     splitter = StratifiedShuffleSplit(n_splits=5, test_size=share, random_state=split_seed)
     try:
@@ -111,12 +63,12 @@ def split(
         ) from error
 
 
-def image_size(n_genes: int, size: int | None = None) -> int:
+def image_side(n_genes: int, size: int | None = None) -> int:
     """Side S of the image: the smallest multiple of 4 with S² ≥ G, or `size` if it is a multiple of 4 and large enough.
 
     The strides halve the image twice, so the decoder returns the size of its input for multiples of 4 only.
     """
-    least = 4 * math.ceil(math.ceil(math.sqrt(n_genes)) / 4)
+    least = 4 * math.ceil(math.sqrt(n_genes) / 4)
     if size is None:
         return least
     if size % 4 or size < least:
@@ -127,18 +79,13 @@ def image_size(n_genes: int, size: int | None = None) -> int:
     return size
 
 
-def libraries(counts: Matrix) -> np.ndarray:
-    """Sum of the counts of each cell, (N,) int64."""
-    return np.asarray(counts.sum(axis=1, dtype="int64")).ravel()
-
-
 def gene_order(counts: Matrix, by: str) -> np.ndarray | None:
     """Gene of each pixel, (G,), from counts of the training cells; None: as they come."""
     if by == "file":
         return None
     if by == "mean":
         return np.argsort(-checks.totals(counts, 0), kind="stable")
-    logs = np.log1p(training.dense(counts) / libraries(counts)[:, None] * 1e4)
+    logs = np.log1p(training.dense(counts) / checks.totals(counts)[:, None] * 1e4)
     # A constant gene has no correlation.
     varies = logs.std(axis=0) > 0
     tree = hierarchy.linkage(logs[:, varies].T, method="average", metric="correlation")
@@ -164,7 +111,7 @@ def write_table(adata: anndata.AnnData, path: str | os.PathLike, *, label_key: s
     counts = checks.get_counts(adata, allow_empty=True)
     labels = checks.check_labels(adata, label_key, min_classes=1)
     if isinstance(adata.obs[label_key].dtype, pd.CategoricalDtype):
-        labels = adata.obs[label_key].cat
+        labels = adata.obs[label_key].cat  # with the types that have no cell here
     text = {"encoding": "UTF-8", "errors": "strict"}
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["labels"] = json.dumps([str(name) for name in labels.categories])

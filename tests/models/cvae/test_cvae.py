@@ -13,9 +13,13 @@ from scipy import stats
 
 from scgen_lib import data
 from scgen_lib.data import splatter
+from scgen_lib.data.checks import drop_empty
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.models.cvae import CVAE, CVAENet, data_in, image_size, split, write_table
-from scgen_lib.models.cvae_cells import gene_order
+from scgen_lib.models.cvae import CVAE
+from scgen_lib.models.cvae.cells import gene_order, image_side, split, write_table
+from scgen_lib.models.cvae.model import emit
+from scgen_lib.models.cvae.net import CVAENet
+from scgen_lib.models.cvae.settings import CVAESettings
 
 # Small batches: the genes' means are learnt within a few epochs. Pixels out of order: names must follow.
 REPAIRED = {"epochs": 12, "batch_size": 8, "kl_warmup": 4, "gene_order": "correlation"}
@@ -36,18 +40,17 @@ LABELS_68K = {
 
 @pytest.fixture(scope="module")
 def adata():
-    cells = splatter.simulate(n_genes=60, batch_cells=(240,), group_prob=(0.5, 0.3, 0.2), lib_loc=6, seed=0)
-    return data_in(cells, label_key="group")
+    return drop_empty(splatter.simulate(n_genes=60, batch_cells=(240,), group_prob=(0.5, 0.3, 0.2), lib_loc=6, seed=0))
 
 
 @pytest.fixture(scope="module")
 def train(adata):
-    return (adata.obs["cvae_split"] == "train").to_numpy()
+    return np.isin(np.arange(adata.n_obs), split(adata.obs["group"].astype(str))[0])
 
 
-def fit(adata, train, epochs=6, **settings):
+def fit(adata, train, epochs=6, variant="repaired", **settings):
     options = {name: settings.pop(name) for name in ("batch_size", "checkpoint") if name in settings}
-    return CVAE(**settings).fit(adata, label_key="group", train=train, epochs=epochs, **options)
+    return CVAE.variant(variant, **settings).fit(adata, label_key="group", train=train, epochs=epochs, **options)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +67,14 @@ def dense(x):
     return x.toarray() if sp.issparse(x) else x
 
 
-def small(likelihood="mse", **options):
+def released(**changes):
+    """Settings of the released code, but for the changes named."""
+    return CVAESettings.faithful(except_for=list(changes), **changes)
+
+
+def small(likelihood="mse", order=None, **changes):
     """An untrained net of 10 genes on 16 pixels, and two cells for it."""
-    net = CVAENet(10, 3, image_size=4, likelihood=likelihood, maximum=20.0, **options)
+    net = CVAENet(10, released(decoder_likelihood=likelihood, **changes), n_labels=3, maximum=20.0, order=order)
     counts = np.random.default_rng(0).poisson(3.0, (2, 10)).astype("float32")
     batch = {"counts": counts, "label": np.array([[0.0], [2.0]], "float32"), "constant": net.constant(counts)}
     return net, {name: tf.constant(values) for name, values in batch.items()}, counts
@@ -85,7 +93,7 @@ def small(likelihood="mse", **options):
     ],
 )
 def test_the_nets_have_the_reported_numbers_of_parameters(genes, labels, size, encoder, decoder):
-    net = CVAENet(genes, labels, image_size=image_size(genes))
+    net = CVAENet(genes, released(), n_labels=labels)
     assert net.size == size
     assert net.encoder.count_params() == encoder
     assert net.decoder.count_params() == decoder
@@ -100,19 +108,19 @@ def test_the_negative_binomial_adds_one_parameter_a_gene():
 
 @pytest.mark.parametrize("size", [4, 8, 12, 28])
 def test_the_decoder_returns_the_size_of_the_image(size):
-    net = CVAENet(size**2 - 3, 2, image_size=size)
+    net = CVAENet(size**2 - 3, CVAESettings(image_size=size), n_labels=2)
     assert net.decode(tf.zeros((5, 2)), tf.zeros((5, 1))).shape == (5, size**2)
 
 
 @pytest.mark.parametrize(("genes", "size"), [(1, 4), (16, 4), (17, 8), (765, 28), (1_000, 32), (20_387, 144)])
 def test_the_image_is_the_smallest_that_holds_the_genes(genes, size):
-    assert image_size(genes) == size
+    assert image_side(genes) == size
 
 
 @pytest.mark.parametrize("size", [30, 28, 0, 34])
 def test_an_image_that_does_not_fit_is_refused(size):
     with pytest.raises(ValueError, match="multiple of 4 and holds 1000 genes"):
-        image_size(1_000, size)
+        image_side(1_000, size)
 
 
 # The image -----------------------------------------------------------------------------------------------------------
@@ -132,7 +140,7 @@ def test_folding_and_trimming_gives_the_counts_back(order):
 @pytest.mark.parametrize("transform", ["max", "log1p_max"])
 def test_the_largest_count_is_exactly_one_and_nothing_is_negative(transform):
     counts = np.array([[0.0, 3.0, 259.0]], "float32")
-    net = CVAENet(3, 2, image_size=4, transform=transform, maximum=259.0)
+    net = CVAENet(3, CVAESettings(input_transform=transform), n_labels=2, maximum=259.0)
     image = net.scale(counts).numpy()
     assert image.max() == 1.0
     assert image.min() == 0.0
@@ -159,7 +167,7 @@ def by_hand(net, batch, counts, noise):
         "poisson": -stats.poisson(mu).logpmf(counts),
         "nb": -stats.nbinom(1.0, 1 / (1 + mu)).logpmf(counts),  # θ starts at 1
         "multinomial": -stats.multinomial(counts.sum(1).astype(int), rho).logpmf(counts)[:, None],
-    }[net.likelihood]
+    }[net.settings.decoder_likelihood]
     return entries.sum(1), -0.5 * (1 + log_var - mean**2 - np.exp(log_var)).sum(1)
 
 
@@ -193,12 +201,12 @@ def test_padding_counts_in_the_released_loss_only(likelihood):
 
 
 def test_training_starts_at_a_quarter_of_the_pixels():
-    net = CVAENet(1_000, 3, image_size=32, maximum=100.0)
+    net = CVAENet(1_000, released(), n_labels=3, maximum=100.0)
     counts = np.random.default_rng(0).poisson(0.3, (32, 1_000)).astype("float32")
     batch = {"counts": tf.constant(counts), "label": tf.zeros((32, 1)), "constant": tf.zeros((32, 1))}
-    reconstruction, kl = net.batch_parts(batch)
-    assert float(reconstruction) == pytest.approx(32**2 / 4, rel=0.05)
-    assert float(kl) < 0.1
+    logs = net.batch_parts(batch)
+    assert float(logs["reconstruction"]) == pytest.approx(32**2 / 4, rel=0.05)
+    assert float(logs["kl"]) < 0.1
 
 
 @pytest.mark.parametrize("likelihood", ["mse", "nb", "multinomial"])
@@ -209,7 +217,7 @@ def test_every_weight_gets_a_gradient(likelihood):
     for weight, gradient in zip(net.trainable_variables, tape.gradient(loss, net.trainable_variables), strict=True):
         assert gradient is not None, weight.path
         # the softmax does not see the bias that all its logits share
-        if not (net.counts_likelihood and weight.shape == (1,)):
+        if not (net.settings.of_counts and weight.shape == (1,)):
             assert np.abs(gradient).max() > 0, weight.path
 
 
@@ -231,12 +239,13 @@ def test_mean_counts_share_out_the_library():
     np.testing.assert_allclose(net.mean(logits, tf.constant([[200.0], [600.0]])), 2 * mean, rtol=1e-6)
 
 
-def test_extreme_variances_stay_finite_where_they_are_bounded():
-    net, batch, _ = small("nb", clip_log_var=True)
+@pytest.mark.parametrize("clipped", [True, False])
+def test_extreme_variances_stay_finite_where_they_are_bounded(clipped):
+    net, batch, _ = small("nb", clip_log_var=clipped)
     net.encoder.get_layer("z_log_var").bias.assign([1e3, -1e3])
-    log_var = net.encode(batch)[1]
-    np.testing.assert_array_equal(log_var, [[10.0, -10.0]] * 2)
-    assert np.isfinite(net.parts(batch, tf.ones((2, 2)))[1]).all()
+    log_var = net.encode(batch)[1].numpy()
+    assert (np.abs(log_var) == 10.0).all() == clipped
+    assert np.isfinite(net.parts(batch, tf.ones((2, 2)))[1]).all() == clipped
 
 
 # The split -----------------------------------------------------------------------------------------------------------
@@ -263,29 +272,54 @@ def test_a_split_has_every_type_in_both_parts_and_repeats():
     np.testing.assert_array_equal(split(labels)[1], test)
     assert set(split(labels, split_index=1)[1]) != set(test)
     assert set(split(labels, split_seed=1)[1]) != set(test)
-    assert len(split(labels, 4, 1)[1]) == 17
+    assert len(split(labels, train_ratio=4, test_ratio=1)[1]) == 17
 
 
 def test_a_split_that_is_impossible_is_refused():
     with pytest.raises(DataError, match="got 1 of 'b'"):
         split(["a"] * 9 + ["b"])
-    with pytest.raises(ParameterError, match="five splits"):
+    with pytest.raises(ParameterError, match=r"split_index to be int, in \[0, 4\], got 5"):
         split(["a"] * 9, split_index=5)
-    with pytest.raises(ParameterError, match="at least 1"):
+    with pytest.raises(ParameterError, match=r"train_ratio to be int, in \[1, inf\), got 0"):
         split(["a"] * 9, train_ratio=0)
 
 
-def test_data_in_orders_types_by_first_appearance_and_drops_silent_genes(adata):
-    shown = adata[np.argsort(adata.obs["group"] != "Group3", kind="stable")].copy()
-    counts = dense(shown.layers["counts"]).copy()
-    counts[:, 4] = 0
-    shown.layers["counts"] = sp.csr_matrix(counts)
-    again = data_in(shown, label_key="group")
-    assert again.obs["group"].cat.categories[0] == "Group3"
-    assert list(again.obs["group"].cat.categories) == list(pd.unique(shown.obs["group"].astype(str)))
-    assert again.n_vars == adata.n_vars - 1
-    assert adata.var_names[4] not in again.var_names
-    assert again.obs["cvae_split"].value_counts().to_dict() == {"train": 144, "test": 96}
+# Variants ------------------------------------------------------------------------------------------------------------
+
+RELEASED = {
+    "input_transform": "max",
+    "maximum_of": "all",
+    "decoder_likelihood": "mse",
+    "pad_loss": True,
+    "clip_log_var": False,
+    "kl_warmup": 0,
+    "optimizer": "rmsprop",
+    "validate_on": "test",
+    "z_loc": 1.0,
+    "z_scale": 2.0,
+    "emission": "floor",
+}
+
+
+def test_the_faithful_model_has_these_values_and_no_other():
+    ours, theirs = CVAE().values(), CVAE.faithful().values()
+    assert {name: value for name, value in theirs.items() if value != ours[name]} == RELEASED
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_each_deviation_is_one_argument_and_is_not_undone_unasked(name):
+    assert repr(CVAE(**{name: RELEASED[name]})) == f"CVAE({name}={RELEASED[name]!r})"
+    with pytest.raises(ParameterError, match=f"expected {name} = {RELEASED[name]!r}, as in the released code"):
+        CVAE.faithful(**{name: getattr(CVAE(), name)})
+
+
+def test_what_the_released_training_does_can_be_put_back_into_the_repaired_model(adata, train):
+    defects = {name: RELEASED[name] for name in ("maximum_of", "kl_warmup", "optimizer", "validate_on")}
+    model = fit(adata, train, epochs=1, filters=2, hidden=2, **defects)
+    assert model.maximum == dense(adata.layers["counts"]).max()
+    assert model.history["beta"] == [1.0]
+    assert isinstance(model.net.optimizer, keras.optimizers.RMSprop)
+    assert model.history["val_loss"][0] == pytest.approx(model.evaluate(adata[~train].copy())["loss"], rel=1e-3)
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -413,10 +447,9 @@ def test_repaired_libraries_are_those_of_training_cells_of_the_type(emission, ad
 
 @pytest.mark.parametrize("likelihood", ["poisson", "multinomial", "nb"])
 def test_counts_are_drawn_from_the_likelihood(likelihood):
-    from scgen_lib.models.cvae import _emit
-
     mean, theta = np.tile([0.2, 1.0, 8.8], (40_000, 1)), np.array([0.5, 1.0, 2.0])
-    x = _emit(np.random.default_rng(0), mean, np.full(40_000, 10), theta, likelihood, "sample")
+    settings = CVAESettings(decoder_likelihood=likelihood)
+    x = emit(np.random.default_rng(0), mean, np.full(40_000, 10), theta, settings)
     variance = {
         "poisson": mean[0],
         "nb": mean[0] + mean[0] ** 2 / theta,
@@ -435,7 +468,7 @@ def test_gene_order_leaves_names_and_numbers_at_their_genes(adata, repaired):
     real = np.log1p(dense(adata.layers["counts"]).mean(0))
     cells = repaired.simulate(100, z_source="posterior")
     assert list(cells.var_names) == list(adata.var_names)
-    for means in (dense(cells.X).mean(0), repaired.reconstruct(adata).mean(0)):
+    for means in (dense(cells.X).mean(0), repaired.denoise(adata).mean(0)):
         assert np.corrcoef(np.log1p(means), real)[0, 1] > 0.9
 
 
@@ -474,7 +507,7 @@ def test_images_show_what_the_network_sees(which, adata, request):
 
 def test_reconstruction_of_counts_keeps_the_library(adata, repaired):
     total = np.asarray(adata.layers["counts"].sum(1)).ravel()
-    np.testing.assert_allclose(repaired.reconstruct(adata).sum(1), total, rtol=1e-4)
+    np.testing.assert_allclose(repaired.denoise(adata).sum(1), total, rtol=1e-4)
 
 
 def test_annotate_writes_the_slots_of_the_project(adata, repaired, tmp_path):
@@ -531,15 +564,15 @@ def test_impossible_orders_of_cells_are_refused(faithful, cells, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"variant": "both"}, "repaired"),
         ({"decoder_likelihood": "zinb"}, "multinomial"),
         ({"filters": 3}, "even number"),
+        ({"filters": 1}, r"in \[2, 1024\]"),
         ({"kernel_size": 2}, "odd number"),
-        ({"strides": 3}, "strides to be 2"),
-        ({"latent_dim": 0}, "at least 1"),
-        ({"learning_rate": 0.0}, "above 0"),
-        ({"beta": -1.0}, "at least 0"),
-        ({"count_scale": 0.0}, "above 0"),
+        ({"strides": 3}, "strides to be int, one of 2"),
+        ({"latent_dim": 0}, r"in \[1, 256\]"),
+        ({"learning_rate": 0.0}, r"in \(0, 0.1\]"),
+        ({"beta": -1.0}, r"in \[0, inf\)"),
+        ({"count_scale": 0.0}, r"in \(0, inf\)"),
         ({"gene_order": "random"}, "correlation"),
         ({"emission": "guess"}, "floor"),
     ],
@@ -558,7 +591,7 @@ def test_other_genes_other_types_and_use_before_fit_are_refused(adata, faithful)
     other.obs["group"] = "Group9"
     with pytest.raises(DataError, match="got 'Group9'"):
         faithful.embed(other)
-    with pytest.raises(ParameterError, match="z_scale to be at least 0"):
+    with pytest.raises(ParameterError, match=r"z_scale to be float, in \[0, inf\), got -1.0"):
         faithful.simulate(1, z_scale=-1.0)
     with pytest.raises(ParameterError, match="holds 59 genes"):
         CVAE(image_size=4).fit(adata, label_key="group", epochs=1)
@@ -567,14 +600,11 @@ def test_other_genes_other_types_and_use_before_fit_are_refused(adata, faithful)
 def test_columns_of_the_user_are_not_overwritten(adata):
     mine = adata.copy()
     mine.obs["library"] = mine.obs["group"]
-    mine.obs["split"] = "fold1"
-    assert set(data_in(mine, label_key="library").obs["split"]) == {"fold1"}
     model = CVAE(filters=2, hidden=2).fit(mine, label_key="library", epochs=1)
     assert list(model.simulate(1).obs["library"]) == model.labels
-    for key, call in (("cvae_split", data_in), ("cvae_library", CVAE(filters=2, hidden=2).fit)):
-        mine.obs[key] = mine.obs["group"]
-        with pytest.raises(ParameterError, match=rf"obs\['{key}'\], which is written here: rename yours"):
-            call(mine, label_key=key)
+    mine.obs["cvae_library"] = mine.obs["group"]
+    with pytest.raises(ParameterError, match=r"obs\['cvae_library'\], which is written here: rename yours"):
+        model.fit(mine, label_key="cvae_library")
 
 
 def test_types_that_are_numbers_can_be_asked_for_as_numbers(adata):
