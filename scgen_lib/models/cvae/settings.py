@@ -18,7 +18,9 @@ class CVAESettings(Settings):
         origin="image_size, 144",
     )
     gene_order: Literal["file", "mean", "correlation"] = option(
-        "file", meaning="order of the genes in the image: as they come, by falling mean, or clustered by correlation"
+        "file",
+        meaning="order of the genes in the image: as they come, by falling mean, or clustered by correlation, for "
+        "which memory grows with the square of their number, 2 GB at 20,000",
     )
     input_transform: Literal["max", "log1p_max"] = option(
         "log1p_max",
@@ -42,7 +44,7 @@ class CVAESettings(Settings):
         released="mse",
         finding="V1",
     )
-    pad_loss: bool = option(False, meaning="mse and bce count the pixels without a gene", released=True)
+    pad_loss: bool = option(False, meaning="count the pixels without a gene, too, in mse and bce", released=True)
     clip_log_var: bool = option(True, meaning="bound ln σ² of the posterior to ±10", released=False)
     beta: float = option(1.0, "in [0, inf)", "weight of the KL divergence", origin="beta")
     kl_warmup: int = option(10, "in [0, inf)", "epochs over which that weight rises", released=0)
@@ -51,7 +53,7 @@ class CVAESettings(Settings):
     learning_rate: float = option(1e-3, "in (0, 0.1]", "step size")
     validate_on: Literal["test", "train"] = option(
         "train",
-        meaning="cells of the validation loss: those outside training, or a share of those of it",
+        meaning="cells of the validation loss: all that are not for training, or a share of those that are",
         released="test",
         finding="V7",
     )
