@@ -82,15 +82,6 @@ def test_nb_tends_to_poisson():
     assert (np.abs(nb - poisson) <= ((x - mean) ** 2 + x) / theta).all()
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("real", [False, True])
-def test_cross_entropy_of_keras_2_has_a_second_epsilon(real, jit):
-    p = np.array([-1.0, 0.0, 1e-6, 0.3, 1.0, 2.0])
-    q = np.clip(p if real else 1 - p, 1e-7, 1 - 1e-7)
-    got = tf.function(lambda p: losses.released_crossentropy(p, real), jit_compile=jit)(tf.constant(p, tf.float32))
-    np.testing.assert_allclose(got, -np.log(q + 1e-7), rtol=1e-5, atol=1e-6)  # float32 next to 1
-
-
 def test_released_loss_of_dr_a_is_the_stable_one_but_for_its_epsilon():
     rng = np.random.default_rng(0)
     x, log_mean, logit = (
