@@ -20,6 +20,7 @@ import pandas as pd
 import scipy.sparse as sp
 import tensorflow as tf
 
+from scgen_book.parameters import Parameter
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
@@ -28,7 +29,6 @@ from scgen_lib.metrics.controls import as_counts
 from scgen_lib.models.base import wanted_cells
 from scgen_lib.models.first import FittedModel, NotedNet
 from scgen_lib.models.scgan_cells import OWN_SPLIT, SPLIT, scaled
-from scgen_lib.parameters import Parameter
 
 Cells = int | Sequence[int] | Mapping[str, int]
 
