@@ -16,6 +16,7 @@ import pytest
 
 from scgen_lib import settings
 from scgen_lib.errors import ParameterError
+from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
 from scgen_lib.settings import Option, Settings, arguments, checked, chosen, declared, option
@@ -176,7 +177,7 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
 
 
 # The models of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"dca": (DCA, Student)}
+CHAPTERS = {"dca": (DCA, Student), "db_aae": (DBAAE,)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -185,7 +186,8 @@ def test_the_parameters_cells_have_the_declared_lines(chapter):
     cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
     lines = {line.partition(":")[0]: line for line in cell.splitlines()}
     for model in CHAPTERS[chapter]:
-        for argument in (arguments(model) | arguments(model.fit)).values():
+        methods = (model.fit, getattr(model, "tune", model.fit))
+        for argument in [a for of in (model, *methods) for a in arguments(of).values()]:
             if argument.flat is None:
                 continue
             line = lines[argument.flat]

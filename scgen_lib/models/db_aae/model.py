@@ -148,7 +148,7 @@ class DBAAE(DBAAESettings, AnnDataModel):
         budget: Annotated[
             Literal["epochs", "steps"],
             Option(
-                meaning="what all trials have in common: the passes through the cells, or the updates of size 32",
+                meaning="what all trials have in common: the passes through the cells, or the updates",
                 flat="tune_budget",
             ),
         ] = "epochs",
@@ -164,9 +164,9 @@ class DBAAE(DBAAESettings, AnnDataModel):
     ) -> tuning.Search:
         """Try every batch size of a range ("dynamic batching"); the model itself stays as it is.
 
-        A trial trains the model, with another seed and `tune_learning_rate`, and scores it. The search of
-        ``DBAAE.faithful()`` does not: it scores a fresh D against the codes of a random E that no one trains, see
-        `RandomEncoderTrial`.
+        A trial trains the model, with another seed and `tune_learning_rate`, and scores it by held-out cells. That of
+        ``DBAAE.faithful()`` is the accuracy of a fresh D against the codes of a random E that no one trains, see
+        `RandomEncoderTrial`. With a budget of steps every batch size takes as many updates as a size of 32 in `epochs`.
 
         Parameters
         ----------

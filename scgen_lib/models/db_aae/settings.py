@@ -79,13 +79,13 @@ class DBAAESettings(Settings):
     )
     tune_objective: Literal["d_accuracy", "d_equilibrium", "val_mse"] = option(
         "val_mse",
-        meaning="what it decides by: highest accuracy of D, the one nearest to 50 %, or least held-out error",
+        meaning="what a search decides by: highest accuracy of D, the one nearest to 50 %, or least held-out error",
         released="d_accuracy",
         finding="D4",
         origin="objective",
     )
     tune_learning_rate: float | None = option(
-        None, "in (0, inf)", "step size in the search, none: learning_rate", released=2e-5, finding="D17"
+        None, "in (0, inf)", "step size in the search, none: as in the training", released=2e-5, finding="D17"
     )
     seed: int = option(
         0, "in [0, 4294967295]", "of weights, draws of the prior, order of cells and those held out", flat=None
