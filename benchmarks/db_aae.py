@@ -21,7 +21,9 @@ import tensorflow as tf
 
 from scgen_book import provenance
 from scgen_lib import environment, training
-from scgen_lib.models.db_aae import DBAAENet, whole_batches_in_file_order
+from scgen_lib.models.db_aae.net import DBAAENet
+from scgen_lib.models.db_aae.search import whole_batches_in_file_order
+from scgen_lib.models.db_aae.settings import DBAAESettings
 
 CELLS, GENES, BATCH = 2000, 5000, 32
 RATE = 2e-4
@@ -35,7 +37,7 @@ class ReleasedLoop:
     """
 
     def __init__(self, x: np.ndarray):
-        net = DBAAENet(GENES, latent_mode="sum", disc_output="relu")
+        net = DBAAENet(GENES, DBAAESettings.faithful())
         self.x, self.discriminator = x, net.discriminator
         inputs = keras.Input((GENES,))
         code = keras.layers.Add()(net.encoder(inputs))
@@ -125,7 +127,7 @@ def main() -> None:
     x = np.log1p(np.random.default_rng(0).negative_binomial(2, 0.4, (CELLS, GENES))).astype("float32")
     released = ReleasedLoop(x)
     released.check()
-    net = DBAAENet(GENES, latent_mode="sum", disc_output="relu")
+    net = DBAAENet(GENES, DBAAESettings.faithful())
     net.compile(optimizer=keras.optimizers.RMSprop(RATE))
     net.jit = True  # as in the long trainings that these few epochs stand for
     moved, flops = work(net)

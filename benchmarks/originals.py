@@ -151,7 +151,7 @@ def db_aae_on_goolam(**settings: object) -> Case:
         from scgen_lib.models.db_aae import DBAAE
 
         adata = data.load("goolam")
-        model = DBAAE(variant="faithful", n_hvg=5000, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
+        model = DBAAE.faithful(n_hvg=5000, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
         return {"MSE all cells, log scale": float(((model.denoise(adata) - model.normalised(adata)) ** 2).mean())}, 20
 
     return run
@@ -164,7 +164,7 @@ def db_aae_on_a_simulation(dataset: str, **settings: object) -> Case:
         from scgen_lib.models.db_aae import DBAAE
 
         adata = data.load(dataset)
-        model = DBAAE(variant="faithful", min_cells=1, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
+        model = DBAAE.faithful(min_cells=1, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
         adata = adata[:, model.genes]
         denoised, x = model.denoise(adata), model.normalised(adata)
         truth = dense(log_normalise(adata.layers["true_counts"], 1e4))

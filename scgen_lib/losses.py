@@ -189,33 +189,3 @@ def input_slopes(critic: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, *, epsi
         tape.watch(x)
         score = critic(x)
     return tf.sqrt(tf.reduce_sum(tape.gradient(score, x) ** 2, axis=1) + epsilon)
-
-
-# What the original code computes -------------------------------------------------------------------------------------
-
-
-def released_crossentropy(probability: tf.Tensor, real: bool) -> tf.Tensor:
-    """Binary cross-entropy of probabilities as Keras 2 has it: −ln(q + ε), with q clipped to [ε, 1 − ε] and ε = 1e-7.
-
-    Keras 3 leaves out the second ε: where q is 0, Keras 2 has −ln 2e-7 = 15.425, Keras 3 −ln 1e-7 = 16.118.
-
-    Parameters
-    ----------
-    probability
-        p, any shape; a value outside of [0, 1] is taken for the nearest bound, and gets no gradient.
-    real
-        True for q = p, False for q = 1 − p.
-
-    Returns
-    -------
-    tf.Tensor
-        Same shape, nats.
-
-    References
-    ----------
-    ``binary_crossentropy`` in ``keras/backend.py`` of Keras 2.11.
-    """
-    eps = 1e-7
-    # 1 − p is clipped and not p, lest XLA should add ε to the 1.
-    chance = probability if real else 1.0 - probability
-    return -tf.math.log(tf.clip_by_value(chance, eps, 1.0 - eps) + eps)

@@ -82,15 +82,6 @@ def test_nb_tends_to_poisson():
     assert (np.abs(nb - poisson) <= ((x - mean) ** 2 + x) / theta).all()
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("real", [False, True])
-def test_cross_entropy_of_keras_2_has_a_second_epsilon(real, jit):
-    p = np.array([-1.0, 0.0, 1e-6, 0.3, 1.0, 2.0])
-    q = np.clip(p if real else 1 - p, 1e-7, 1 - 1e-7)
-    got = tf.function(lambda p: losses.released_crossentropy(p, real), jit_compile=jit)(tf.constant(p, tf.float32))
-    np.testing.assert_allclose(got, -np.log(q + 1e-7), rtol=1e-5, atol=1e-6)  # float32 next to 1
-
-
 def test_value_and_gradient_are_finite_at_extreme_outputs():
     h = np.array(np.meshgrid(*[[-80.0, 0.0, 80.0]] * 3, [0.0, 1.0, 1e4]), "float32").reshape(4, -1)
     mean, dispersion, logit = (tf.Variable(v) for v in h[:3])

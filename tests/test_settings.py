@@ -18,6 +18,7 @@ from scgen_lib import settings
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.cvae.cells import split
+from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
 from scgen_lib.models.dr_a import DRA
@@ -179,7 +180,7 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
 
 
 # The models and functions of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"cvae": (CVAE, split), "dca": (DCA, Student), "dr_a": (DRA,)}
+CHAPTERS = {"cvae": (CVAE, split), "db_aae": (DBAAE,), "dca": (DCA, Student), "dr_a": (DRA,)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -188,7 +189,8 @@ def test_the_parameters_cells_have_the_declared_lines(chapter):
     cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
     lines = {line.partition(":")[0]: line for line in cell.splitlines()}
     for of in CHAPTERS[chapter]:
-        for argument in (arguments(of) | arguments(getattr(of, "fit", of))).values():
+        methods = [getattr(of, name) for name in ("fit", "tune") if hasattr(of, name)]
+        for argument in [a for one in (of, *methods) for a in arguments(one).values()]:
             if argument.flat is None:
                 continue
             line = lines[argument.flat]

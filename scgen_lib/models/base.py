@@ -121,14 +121,18 @@ class AnnDataModel:
         ``layers[key]`` is denoised expression and ``obsm["X_" + key]`` the latent code, where the model has them, and
         ``uns[key]`` the settings that are not None and the history; the key is the paper's name, as in ``dca``.
         """
+        return self._write(adata, adata)
+
+    def _write(self, adata: anndata.AnnData, out: anndata.AnnData) -> anndata.AnnData:
+        """Write into `out`, which may have fewer genes, what `annotate` says of `adata`."""
         if hasattr(self, "denoise"):
-            adata.layers[self.key] = self.denoise(adata)
+            out.layers[self.key] = self.denoise(adata)
         if hasattr(self, "embed"):
-            adata.obsm[f"X_{self.key}"] = self.embed(adata)
+            out.obsm[f"X_{self.key}"] = self.embed(adata)
         chosen = {name: value for name, value in self.values().items() if value is not None}
         history = {name: np.asarray(values) for name, values in self.history.items()}
-        adata.uns[self.key] = {**chosen, "history": history}
-        return adata
+        out.uns[self.key] = {**chosen, "history": history}
+        return out
 
     def fitted(self) -> Any:
         """Return the network, or raise `ParameterError` where there is none yet."""

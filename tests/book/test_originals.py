@@ -84,7 +84,7 @@ def test_db_aae_on_goolam_agrees_with_its_original_and_does_not_by_the_rule_of_k
 
     def errors(seeds, **settings):
         for seed in range(seeds):
-            model = DBAAE(variant="faithful", n_hvg=5000, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
+            model = DBAAE.faithful(n_hvg=5000, seed=seed, **settings).fit(adata, epochs=20, batch_size=32)
             yield ((model.denoise(adata) - model.normalised(adata)) ** 2).mean()
 
     assert originals.agreement(theirs, np.array(list(errors(5))))[0] == "agree"

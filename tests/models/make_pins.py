@@ -40,7 +40,7 @@ def dca(cells: anndata.AnnData, variant: str, ae_type: str, batchnorm: bool = Fa
 
 
 def db_aae(cells: anndata.AnnData, variant: str) -> Pinned:
-    model = DBAAE(variant=variant, n2=16, n3=12, latent_dim=6, disc_hidden=8)
+    model = DBAAE.variant(variant, hidden=(16, 12), latent_dim=6, disc_hidden=8)
     model.fit(cells, epochs=2, batch_size=16)
     return model, model.denoise(cells)
 

@@ -14,7 +14,7 @@ from scgen_lib.models.scgan import ScGAN
 
 SMALL = {
     "dca": lambda **more: DCA(hidden=(4, 2, 4), **more),
-    "db_aae": lambda **more: DBAAE(n2=4, n3=3, latent_dim=2, disc_hidden=2, **more),
+    "db_aae": lambda **more: DBAAE(hidden=(4, 3), latent_dim=2, disc_hidden=2, **more),
     "dr_a": lambda **more: DRA(latent_dim=2, hidden=[4], disc_hidden=[4], **more),
     "cvae": lambda **more: CVAE(filters=2, hidden=2, gene_order="mean", **more),
     "scgan": lambda **more: ScGAN(gen_layers=[4], critic_layers=[4], latent_dim=2, **more),

@@ -152,7 +152,7 @@ def test_db_aae_steps_by_rmsprop_of_keras_2_with_one_for_d_and_one_for_e_and_g(m
         net.optimizer, net.discriminator_optimizer = (ByFormula(rmsprop_keras_2(2e-4)) for _ in range(2))
 
     def make():
-        return DBAAE(variant=variant, n2=16, n3=12, latent_dim=6, disc_hidden=8)
+        return DBAAE.variant(variant, hidden=(16, 12), latent_dim=6, disc_hidden=8)
 
     compare(monkeypatch, adata, make, attach, jit=jit, rate=2e-4)
 
@@ -216,7 +216,7 @@ def test_the_two_rules_part_where_gradients_are_small(monkeypatch, adata):
     "model",
     [
         DCA(hidden=(8, 4, 8), learning_rate=1e30, batchnorm=False),
-        DBAAE(n2=16, n3=12, latent_dim=6, disc_hidden=8, learning_rate=1e30),
+        DBAAE(hidden=(16, 12), latent_dim=6, disc_hidden=8, learning_rate=1e30),
         DRA(latent_dim=3, hidden=[12], disc_hidden=[8], learning_rate=1e30, adv_learning_rate=1e30),
         CVAE(filters=4, hidden=4, learning_rate=0.1, beta=1e38),
         ScGAN(gen_layers=[6, 5], critic_layers=[7, 5], latent_dim=3, lr_initial=1e30),

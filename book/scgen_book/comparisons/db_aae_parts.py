@@ -14,15 +14,16 @@ from scgen_book.comparisons import Metric
 from scgen_lib.data import checks
 from scgen_lib.metrics import denoising
 from scgen_lib.models.db_aae import DBAAE
+from scgen_lib.settings import arguments
 
 REPAIRED, FAITHFUL, FROM_MEANS = "repaired", "faithful", "faithful, started at the means"
 DESCRIBED = "what the description asks for, alone"
-# Defects that an argument of the repaired model puts back.
+RELEASED = {name: a.option.released for name, a in arguments(DBAAE).items() if a.deviates}
+# Defects of every training, put back by one argument of the repaired model; the others are of a search (D3, D4, D17) or
+# of few cells (D5, D18).
 PUT_BACK = {
-    "D1": {"disc_output": "relu"},
-    "D2": {"latent_mode": "sum"},
-    "D6": {"shuffle": False},
-    "D19": {"start_at_means": False},
+    arguments(DBAAE)[name].option.finding: {name: RELEASED[name]}
+    for name in ("disc_output", "latent_mode", "shuffle", "start_at_means")
 }
 MEASURES = {
     "kept": Metric("error of the reconstruction", "lower"),
@@ -33,15 +34,11 @@ Models = dict[str, tuple[dict, dict]]
 Pairs = dict[str, tuple[str, str]]
 
 
-def models(
-    epochs: int | None, trial_epochs: int, few: int, short: int, long: int, choices: Sequence[int] = ()
-) -> tuple[Models, Pairs]:
+def models(trial_epochs: int, few: int, short: int, long: int, choices: Sequence[int] = ()) -> tuple[Models, Pairs]:
     """Return what is trained, and which two of it tell what a defect costs.
 
     Parameters
     ----------
-    epochs
-        Of the trainings; None: as `DBAAE.fit` has it, and 20 without our additions.
     trial_epochs
         Epochs of a trial of the search (D17).
     few, short, long
@@ -61,15 +58,15 @@ def models(
     back = {key: f"{REPAIRED}, {key} put back" for key in PUT_BACK}
     slow, usual = "D17: a trial's epochs, step size 2e-5", "D17: a trial's epochs"
     early, late = (f"D18: {few} cells, {n} epochs" for n in (short, long))
-    alone = {name: value for key in ("D2", "D6", "D19") for name, value in PUT_BACK[key].items()}
+    added = ("latent_mode", "shuffle", "start_at_means", "epochs_of_few")
     made: Models = {
         REPAIRED: ({}, {}),
         **{back[key]: (options, {}) for key, options in PUT_BACK.items()},
-        DESCRIBED: (alone, {"epochs": epochs or 20}),
-        FAITHFUL: ({"variant": "faithful"}, {}),
-        FROM_MEANS: ({"variant": "faithful", "start_at_means": True}, {}),
-        "faithful, RMSprop of Keras 3": ({"variant": "faithful", "optimizer": "RMSprop-keras3"}, {}),
-        slow: ({"learning_rate": 2e-5}, {"epochs": trial_epochs}),
+        DESCRIBED: ({name: RELEASED[name] for name in added}, {}),
+        FAITHFUL: (RELEASED, {}),
+        FROM_MEANS: (RELEASED | {"start_at_means": True}, {}),
+        "faithful, RMSprop of Keras 3": (RELEASED | {"optimizer": "RMSprop-keras3"}, {}),
+        slow: ({"learning_rate": RELEASED["tune_learning_rate"]}, {"epochs": trial_epochs}),
         usual: ({}, {"epochs": trial_epochs}),
         early: ({}, {"few": few, "epochs": short}),
         late: ({}, {"few": few, "epochs": long}),

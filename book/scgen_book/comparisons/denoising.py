@@ -412,8 +412,9 @@ def _dca(ae_type: str) -> Callable:
 def _db_aae(variant: str) -> Callable:
     def run(case: Case, seed: int, settings: Mapping) -> np.ndarray:
         settings = complete(settings)
-        widths = dict(zip(("n2", "n3", "latent_dim"), settings["db_aae_layers"], strict=True))
-        model = DBAAE(variant=variant, seed=seed, min_cells=min(settings["min_cells"], case.cells.n_obs), **widths)
+        *hidden, latent_dim = settings["db_aae_layers"]
+        min_cells = min(settings["min_cells"], case.cells.n_obs)
+        model = DBAAE.variant(variant, hidden=hidden, latent_dim=latent_dim, min_cells=min_cells, seed=seed)
         model.fit(case.cells, epochs=settings["db_aae_epochs"], batch_size=settings["batch_size"])
         return model.denoise_counts(case.cells)
 

@@ -10,7 +10,7 @@ from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.models.db_aae import DBAAE
 
-SMALL = {"n2": 16, "n3": 12, "latent_dim": 6, "disc_hidden": 8}
+SMALL = {"hidden": (16, 12), "latent_dim": 6, "disc_hidden": 8}
 
 
 def long(**by_method):
@@ -25,7 +25,7 @@ def long(**by_method):
 
 
 def test_every_pair_is_of_models_that_are_trained_and_differs_in_one_thing():
-    made, pairs = parts_of.models(None, 4, 80, 20, 200, [16, 128, 24])
+    made, pairs = parts_of.models(4, 80, 20, 200, [16, 128, 24])
     assert set(pairs) == {"D1", "D2", "D3", "D4", "D6", "D17", "D18", "D19", "D20"}
     for with_it, without in pairs.values():
         (a, fit_a), (b, fit_b) = made[with_it], made[without]
@@ -33,16 +33,24 @@ def test_every_pair_is_of_models_that_are_trained_and_differs_in_one_thing():
         assert len(set(a.items()) ^ set(b.items())) + len(set(fit_a.items()) ^ set(fit_b.items())) in (1, 2)
     assert made[pairs["D3"][0]][1] == {"batch_size": 16}
     assert pairs["D3"][1] == pairs["D4"][0] == "repaired, B = 128"
-    assert not {"D3", "D4"} & set(parts_of.models(5, 4, 80, 20, 200)[1])
+    assert not {"D3", "D4"} & set(parts_of.models(4, 80, 20, 200)[1])
 
 
 def test_what_the_description_asks_for_alone_differs_from_the_faithful_model_in_the_discriminator_alone():
-    options, how = parts_of.models(None, 4, 80, 20, 200)[0][parts_of.DESCRIBED]
-    assert how == {"epochs": 20}
-    described, faithful = DBAAE(**options), DBAAE(variant="faithful")
-    for name in ("latent_mode", "start_at_means", "shuffle"):
-        assert described._setting(name) == faithful._setting(name)
-    assert described._setting("disc_output") == "logit"
+    options, how = parts_of.models(4, 80, 20, 200)[0][parts_of.DESCRIBED]
+    assert how == {}
+    described, faithful = DBAAE(**options), DBAAE.faithful()
+    for name in ("latent_mode", "start_at_means", "shuffle", "epochs_of_few"):
+        assert getattr(described, name) == getattr(faithful, name)
+    assert described.disc_output == "logit"
+
+
+def test_the_faithful_model_among_the_parts_is_that_of_the_library():
+    made = parts_of.models(4, 80, 20, 200)[0]
+    assert DBAAE(**made[parts_of.FAITHFUL][0]).values() == DBAAE.faithful().values()
+    from_means = DBAAE.faithful(start_at_means=True, except_for=["start_at_means"])
+    assert DBAAE(**made[parts_of.FROM_MEANS][0]).values() == from_means.values()
+    assert parts_of.PUT_BACK["D1"] == {"disc_output": "relu"}
 
 
 def test_scores_are_those_of_input_and_truth_and_find_genes_that_stay_at_0():
@@ -80,12 +88,12 @@ def test_harm_is_told_by_every_measure_and_disagreement_is_said():
 
 
 def test_searches_that_choose_the_same_batch_size_make_no_difference():
-    made, pairs = parts_of.models(None, 4, 80, 20, 200, [16, 16, 24])
+    made, pairs = parts_of.models(4, 80, 20, 200, [16, 16, 24])
     values = long(**{pairs["D3"][0]: {"kept": [1.0, 2.0]}, pairs["D4"][1]: {"kept": [0.5, 1.0]}})
     assert parts_of.differ(values, pairs["D3"]) == {"kept": [0.0, 0.0]}
     assert parts_of.standing(values, *pairs["D3"]) == "both are the same here (repaired, B = 16)"
     assert parts_of.differ(values, pairs["D4"]) == {"kept": [0.5, 1.0]}
-    assert len(made) == len(parts_of.models(None, 4, 80, 20, 200)[0]) + 2
+    assert len(made) == len(parts_of.models(4, 80, 20, 200)[0]) + 2
 
 
 def test_genes_at_0_are_told_with_their_share_of_the_error():

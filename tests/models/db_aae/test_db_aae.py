@@ -10,15 +10,14 @@ from scgen_lib import layers, optimizers, training
 from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.errors import DataError, InputError, ParameterError
-from scgen_lib.models import db_aae
-from scgen_lib.models.db_aae import DBAAE, DBAAENet, RandomEncoderTrial, whole_batches_in_file_order
+from scgen_lib.models.db_aae import DBAAE
+from scgen_lib.models.db_aae.net import DBAAENet, released_crossentropy
+from scgen_lib.models.db_aae.search import RandomEncoderTrial, whole_batches_in_file_order
+from scgen_lib.models.db_aae.settings import DBAAESettings
+from scgen_lib.settings import arguments
 
-SMALL = {"n2": 16, "n3": 12, "latent_dim": 6, "disc_hidden": 8}
-HEADS = {
-    "faithful": {"latent_mode": "sum", "disc_output": "relu"},
-    "repaired": {"latent_mode": "deterministic", "disc_output": "logit"},
-}
-
+SMALL = {"hidden": (16, 12), "latent_dim": 6, "disc_hidden": 8}
+VARIANTS = ("faithful", "repaired")
 FIT = {"faithful": {"validation_split": 0.1}, "repaired": {}}
 GENES = {"faithful": {"n_hvg": 15}, "repaired": {}}
 
@@ -31,11 +30,11 @@ def adata():
 
 @pytest.fixture(scope="module")
 def fitted(adata):
-    return {v: DBAAE(variant=v, **SMALL, **GENES[v]).fit(adata, epochs=4, **FIT[v]) for v in HEADS}
+    return {v: DBAAE.variant(v, **SMALL, **GENES[v]).fit(adata, epochs=4, **FIT[v]) for v in VARIANTS}
 
 
-def net(variant="repaired", genes=20, *, kind=DBAAENet, learning_rate=1e-3, **options):
-    made = kind(genes, **{**SMALL, **HEADS[variant], **options})
+def net(variant="repaired", genes=20, *, kind=DBAAENet, learning_rate=1e-3, mean_bias=None, **options):
+    made = kind(genes, DBAAESettings.variant(variant, **SMALL | options), mean_bias=mean_bias)
     made.compile(optimizer=optimizers.RMSprop(learning_rate))
     return made
 
@@ -61,14 +60,14 @@ def bias_of_output(discriminator, value):
 
 @pytest.mark.parametrize(("genes", "encoder", "decoder"), [(5000, 6_171_136, 5_912_968), (200, 1_255_936, 992_968)])
 def test_published_sizes_have_the_published_number_of_parameters(genes, encoder, decoder):
-    made = DBAAENet(genes, **HEADS["faithful"])
+    made = DBAAENet(genes, DBAAESettings.faithful())
     sizes = [n.count_params() for n in (made.encoder, made.decoder, made.discriminator)]
     assert sizes == [encoder, decoder, 394_241]
     # one latent head of 512 · 512 + 512 less
     assert DBAAENet(genes).encoder.count_params() == encoder - 262_656
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_update_moves_its_own_network_and_no_other(variant):
     made = net(variant)
     # D must answer within (0, 1), where a ReLU that is taken for a probability has gradients
@@ -87,7 +86,7 @@ def test_every_update_moves_its_own_network_and_no_other(variant):
     assert not any(moved(before["discriminator"], made.discriminator))
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_whole_update_is_real_step_then_fake_step_then_autoencoder_step(variant):
     made, by_hand = net(variant), net(variant)
     for model in (made, by_hand):
@@ -131,6 +130,15 @@ def test_a_relu_discriminator_outside_0_and_1_teaches_the_encoder_nothing(answer
     else:
         assert all(still)
         assert float(loss) == pytest.approx(value, abs=1e-4)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("real", [False, True])
+def test_cross_entropy_of_keras_2_has_a_second_epsilon(real, jit):
+    p = np.array([-1.0, 0.0, 1e-6, 0.3, 1.0, 2.0])
+    q = np.clip(p if real else 1 - p, 1e-7, 1 - 1e-7)
+    got = tf.function(lambda p: released_crossentropy(p, real), jit_compile=jit)(tf.constant(p, tf.float32))
+    np.testing.assert_allclose(got, -np.log(q + 1e-7), rtol=1e-5, atol=1e-6)  # float32 next to 1
 
 
 def test_redundant_heads_of_the_released_encoder_keep_their_difference():
@@ -178,29 +186,58 @@ def test_repaired_decoder_starts_at_the_means_of_the_genes():
         np.testing.assert_allclose(made.decoder(tf.zeros((1, 6)))[0], mean, rtol=1e-5)
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("given", [None, True, False])
 def test_output_starts_at_the_means_where_the_variant_or_the_argument_says_so(adata, variant, given):
-    # no update: the biases are those of the start
-    model = DBAAE(variant=variant, **SMALL, start_at_means=given, learning_rate=0.0).fit(adata, epochs=1)
-    means = model.normalised(adata).mean(axis=0)
+    # as good as no update: the biases are those of the start
+    start = {} if given is None else {"start_at_means": given, "except_for": ["start_at_means"]}
+    if variant == "repaired":
+        start.pop("except_for", None)
+    made = DBAAE.variant(variant, **SMALL, **start, learning_rate=1e-30).fit(adata, epochs=1)
+    means = made.normalised(adata).mean(axis=0)
     expected = means if given or (given is None and variant == "repaired") else np.zeros_like(means)
-    np.testing.assert_allclose(model.net.decoder.layers[-1].bias, expected, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(made.net.decoder.layers[-1].bias, expected, rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("variant", HEADS)
-def test_order_of_the_cells_is_an_argument_of_its_own(adata, variant):
-    assert DBAAE(variant=variant, shuffle=True).order is training.shuffled
-    assert DBAAE(variant=variant, shuffle=False).order is whole_batches_in_file_order
+def test_order_of_the_cells_is_an_argument_of_its_own(adata):
+    assert DBAAE().order is DBAAE.faithful(shuffle=True, except_for=["shuffle"]).order is training.shuffled
+    assert DBAAE.faithful().order is DBAAE(shuffle=False).order is whole_batches_in_file_order
     # 124 cells in batches of 32: three whole ones, or four
-    made = DBAAE(variant=variant, **SMALL, shuffle=False).fit(adata, epochs=1, batch_size=32)
+    made = DBAAE(**SMALL, shuffle=False).fit(adata, epochs=1, batch_size=32)
     assert int(made.net.optimizer.iterations) == 3
 
 
 def test_repaired_with_all_taken_back_is_the_faithful_model(adata):
     back = {"latent_mode": "sum", "disc_output": "relu", "start_at_means": False, "shuffle": False}
-    ours, released = (DBAAE(**SMALL, **options).fit(adata, epochs=2) for options in (back, {"variant": "faithful"}))
+    ours, released = (made.fit(adata, epochs=2) for made in (DBAAE(**SMALL, **back), DBAAE.faithful(**SMALL)))
     np.testing.assert_array_equal(ours.denoise(adata), released.denoise(adata))
+
+
+def test_every_defect_of_a_training_or_a_search_is_an_argument_of_its_own():
+    assert {a.option.finding: name for name, a in arguments(DBAAE).items() if a.option.finding} == {
+        "D1": "disc_output", "D2": "latent_mode", "D3": "tune_trial", "D4": "tune_objective", "D5": "cap_batch_size",
+        "D6": "shuffle", "D17": "tune_learning_rate", "D18": "epochs_of_few", "D19": "start_at_means",
+    }  # fmt: skip
+    with pytest.raises(ParameterError, match=r"expected disc_output = 'relu', as in the released code"):
+        DBAAE.faithful(disc_output="logit")
+
+
+def test_few_cells_are_trained_on_for_longer_where_no_epochs_are_given(adata):
+    def epochs(**options):
+        return len(DBAAE(**SMALL, **options).fit(adata, batch_size=124).history["loss"])
+
+    assert epochs(epochs_of_few=3) == 3
+    assert (DBAAE().epochs_of_few, DBAAE.faithful().epochs_of_few) == (200, 20)
+
+
+def test_held_out_cells_are_the_last_ones_or_drawn(adata):
+    def held_out(cells):
+        model = DBAAE(**SMALL, validation_cells=cells).fit(adata, epochs=1, validation_split=0.1)
+        errors = ((model.denoise(adata) - model.normalised(adata)) ** 2).mean(axis=1)
+        return model.history["val_mse"][0], errors[111:].mean()
+
+    assert held_out("last")[0] == pytest.approx(held_out("last")[1], rel=1e-5)
+    assert held_out("random")[0] != pytest.approx(held_out("random")[1], rel=1e-5)
 
 
 def test_rmsprop_of_keras_3_is_an_argument_and_makes_smaller_steps(adata):
@@ -226,11 +263,11 @@ def test_trial_of_the_released_search_moves_the_discriminator_alone():
 def test_released_batches_leave_the_same_last_cells_out():
     rng, rows = np.random.default_rng(0), np.arange(124)
     np.testing.assert_array_equal(whole_batches_in_file_order(rng, rows, 32), np.arange(96))
-    np.testing.assert_array_equal(np.flatnonzero(DBAAE(variant="faithful").unseen(124, 32)), np.arange(96, 124))
+    np.testing.assert_array_equal(np.flatnonzero(DBAAE.faithful().unseen(124, 32)), np.arange(96, 124))
     assert not DBAAE().unseen(124, 32).any()
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_an_epoch_has_the_steps_of_its_variant(fitted, variant):
     # in 4 epochs: ⌊111 / 32⌋ of the cells that are not held out, and ⌈124 / 32⌉
     steps = 4 * {"faithful": 3, "repaired": 4}[variant]
@@ -240,10 +277,12 @@ def test_an_epoch_has_the_steps_of_its_variant(fitted, variant):
 
 def test_released_code_needs_as_many_cells_as_a_batch(adata):
     with pytest.raises(InputError, match="got 124 training cells for a batch size of 128"):
-        DBAAE(variant="faithful", **SMALL).fit(adata, epochs=1, batch_size=128)
+        DBAAE.faithful(**SMALL).fit(adata, epochs=1, batch_size=128)
+    capped = DBAAE.faithful(**SMALL, cap_batch_size=True, except_for=["cap_batch_size"])
+    assert int(capped.fit(adata, epochs=1, batch_size=128).net.optimizer.iterations) == 1
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_denoised_matrix_has_the_cells_and_genes_of_the_input(adata, fitted, variant):
     model = fitted[variant]
     denoised, seen = model.denoise(adata), model.normalised(adata)
@@ -256,7 +295,7 @@ def test_denoised_matrix_has_the_cells_and_genes_of_the_input(adata, fitted, var
     np.testing.assert_allclose(model.denoise_counts(adata).sum(axis=1), depth, rtol=1e-5)
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_history_has_the_losses_and_answers_of_the_discriminator(adata, fitted, variant):
     history = fitted[variant].history
     assert {len(values) for values in history.values()} == {4}
@@ -288,7 +327,7 @@ def test_validation_error_is_that_of_the_cells_held_out(adata, fitted):
 
 
 def test_range_of_the_discriminator_is_that_of_its_answers(adata, fitted):
-    answers = fitted["repaired"].discriminate(adata)
+    answers = tf.sigmoid(fitted["repaired"].net.discriminator(fitted["repaired"].embed(adata))).numpy()
     history = fitted["repaired"].history
     # the history saw them during the epoch, a few small updates ago
     assert history["d_code_min"][-1] == pytest.approx(answers.min(), abs=0.05)
@@ -297,11 +336,11 @@ def test_range_of_the_discriminator_is_that_of_its_answers(adata, fitted):
 
 def test_xla_computes_what_a_training_too_short_for_it_computes(adata, fitted, monkeypatch):
     assert not fitted["repaired"].net.jit
-    monkeypatch.setattr(db_aae, "XLA_PAYS", 0)
-    model = DBAAE(**SMALL).fit(adata, epochs=4)
-    assert model.net.jit
+    monkeypatch.setattr("scgen_lib.models.db_aae.model.XLA_PAYS", 0)
+    compiled = DBAAE(**SMALL).fit(adata, epochs=4)
+    assert compiled.net.jit
     # sums in another order, magnified by RMSprop where a gradient is near 0
-    np.testing.assert_allclose(model.denoise(adata), fitted["repaired"].denoise(adata), atol=1e-4)
+    np.testing.assert_allclose(compiled.denoise(adata), fitted["repaired"].denoise(adata), atol=1e-4)
 
 
 def test_interrupted_fit_ends_like_an_uninterrupted_one_of_the_same_seed(adata, fitted, tmp_path):
@@ -317,13 +356,14 @@ def test_interrupted_fit_ends_like_an_uninterrupted_one_of_the_same_seed(adata, 
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("variant", HEADS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_saved_model_is_the_same_model(adata, fitted, tmp_path, variant):
     fitted[variant].save(tmp_path / "model.keras")
     loaded = DBAAE.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.denoise(adata), fitted[variant].denoise(adata))
-    np.testing.assert_array_equal(loaded.discriminate(adata), fitted[variant].discriminate(adata))
-    assert loaded.config == fitted[variant].config
+    codes = loaded.embed(adata)
+    np.testing.assert_array_equal(loaded.net.discriminator(codes), fitted[variant].net.discriminator(codes))
+    assert loaded.values() == fitted[variant].values()
     assert loaded.history == fitted[variant].history
     assert loaded.genes == fitted[variant].genes
 
@@ -339,14 +379,16 @@ def test_variable_genes_are_chosen_and_named(adata, fitted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"variant": "both"}, "repaired"),
         ({"latent_mode": "add"}, "deterministic"),
         ({"disc_output": "sigmoid"}, "logit"),
         ({"decoder_output": "tanh"}, "softplus"),
         ({"optimizer": "adam"}, "RMSprop-keras3"),
         ({"shuffle": "file"}, "shuffle"),
-        ({"n3": 0}, "n3 of at least 1"),
-        ({"leak": 1.0}, "leak in"),
+        ({"hidden": (8, 0)}, "hidden"),
+        ({"hidden": ()}, "one width or more"),
+        ({"leak": 1.0}, r"leak to be float, in \[0, 1\)"),
+        ({"tune_objective": "loss"}, "d_equilibrium"),
+        ({"tune_trial": "random_encoder"}, "got val_mse, which needs a trained model"),
     ],
 )
 def test_illegal_settings_are_refused_by_name(arguments, message):
@@ -366,16 +408,24 @@ def test_repaired_search_takes_the_steps_of_the_budget_and_measures_all_objectiv
 
 
 def test_released_search_reports_the_batch_size_that_cannot_be(adata):
-    found = DBAAE(variant="faithful", **SMALL).tune(adata, batch_min=16, batch_max=128, batch_step=112, epochs=2)
+    found = DBAAE.faithful(**SMALL).tune(adata, batch_min=16, batch_max=128, batch_step=112, epochs=2)
     assert found.best == 16
     assert found.trials["steps"].tolist()[0] == 14  # 2 epochs of ⌊124 / 16⌋
     assert "got 124 training cells for a batch size of 128" in found.trials["error"][1]
     assert "val_mse" not in found.curve
 
 
+def test_the_faithful_model_can_be_searched_by_its_held_out_error():
+    changes = {"tune_trial": "model", "tune_objective": "val_mse"}
+    with pytest.raises(ParameterError, match="as in the released code"):
+        DBAAE.faithful(**changes)
+    made = DBAAE.faithful(**changes, except_for=list(changes))
+    assert (made.tune_trial, made.tune_learning_rate, made.latent_mode) == ("model", 2e-5, "sum")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"objective": "loss"}, "d_equilibrium"), ({"budget": "time"}, "steps"), ({"val_fraction": 0.9}, "0.5")],
+    [({"seeds": 0}, "seeds"), ({"budget": "time"}, "steps"), ({"val_fraction": 0.9}, "0.5")],
 )
 def test_illegal_searches_are_refused_by_name(adata, arguments, message):
     with pytest.raises(ParameterError, match=message):
