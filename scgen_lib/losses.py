@@ -6,7 +6,6 @@ no ε is needed inside a logarithm; the forms that the original code computes st
 """
 
 import math
-from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -172,33 +171,6 @@ def gan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def gan_generator(fake: tf.Tensor) -> tf.Tensor:
     """Non-saturating loss of what makes the fakes, BCE(1, fake), from logits (B, 1); scalar, nats."""
     return tf.reduce_mean(tf.math.softplus(-fake))
-
-
-def input_slopes(critic: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, *, epsilon: float = 1e-12) -> tf.Tensor:
-    """Length of the gradient of a critic with respect to its input, cell by cell; differentiable in the critic.
-
-    Parameters
-    ----------
-    critic
-        From cells (B, G) to scores (B,).
-    x
-        Cells, (B, G).
-    epsilon
-        Added to the squared length, whose root has no derivative at 0.
-
-    Returns
-    -------
-    tf.Tensor
-        s = (Σ_genes (∂D/∂x)² + ε)^½, (B,). The penalty of a Wasserstein GAN is λ times the mean of (s − 1)².
-
-    References
-    ----------
-    Gulrajani et al. 2017, Improved training of Wasserstein GANs, eq. 3; https://arxiv.org/abs/1704.00028
-    """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        score = critic(x)
-    return tf.sqrt(tf.reduce_sum(tape.gradient(score, x) ** 2, axis=1) + epsilon)
 
 
 # What the original code computes -------------------------------------------------------------------------------------
