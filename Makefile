@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml
 	pwd -P > $@
 
 lock:
-	uv pip compile pyproject.toml --extra docs --extra dev --extra cluster --universal \
+	uv pip compile pyproject.toml --extra book --extra dev --extra cluster --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 clean:

@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import provenance, training
+from scgen_book import provenance
+from scgen_lib import environment, training
 from scgen_lib.models.db_aae import DBAAENet, whole_batches_in_file_order
 
 CELLS, GENES, BATCH = 2000, 5000, 32
@@ -120,7 +121,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="of the released loop in a round")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    copy, gemm = harness.copy_rate(provenance.cores()), harness.gemm_rate()
+    copy, gemm = harness.copy_rate(environment.cores()), harness.gemm_rate()
     x = np.log1p(np.random.default_rng(0).negative_binomial(2, 0.4, (CELLS, GENES))).astype("float32")
     released = ReleasedLoop(x)
     released.check()

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import provenance, training
+from scgen_book import provenance
+from scgen_lib import training
 
 
 class Engine:

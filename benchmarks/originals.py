@@ -7,7 +7,7 @@ environment of its own; `originals/ours.csv` what our faithful variants give, a 
     python benchmarks/originals.py --only db_aae      # a part of it
     python benchmarks/originals.py --table            # the table alone
 
-The rule of agreement is that of `scgen_lib.originals`.
+The rule of agreement is that of `scgen_book.originals`.
 """
 
 import argparse
@@ -26,7 +26,8 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
-from scgen_lib import data, originals
+from scgen_book import originals
+from scgen_lib import data
 from scgen_lib.data.checks import drop_empty, get_counts
 from scgen_lib.errors import TrainingError
 from scgen_lib.metrics.arrays import log_normalise
@@ -278,7 +279,7 @@ def report() -> None:
     """Write the table as Markdown."""
     from harness import report
 
-    from scgen_lib.markdown import escape, table
+    from scgen_book.markdown import escape, table
 
     original, ours = originals.read(FOLDER)
     frame = originals.compare(original, ours)

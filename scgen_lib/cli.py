@@ -1,104 +1,40 @@
-"""The command ``scgen``: run a notebook or a row of a comparison, fetch data, write the book's generated pages."""
+"""The command ``scgen``: fetch and list data, and whatever commands other packages add."""
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
 from scgen_lib import __version__
 from scgen_lib.errors import InputError, told
 
-ONE_GPU = click.option(
-    "--one-gpu",
-    is_flag=True,
-    help="See one GPU only, which no other command with this option holds; wait until one is free.",
-)
+
+class Commands(click.Group):
+    """Commands of this module, and those of the entry points ``scgen.commands``, loaded when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *_added()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, or None."""
+        if own := super().get_command(ctx, cmd_name):
+            return own
+        added = _added().get(cmd_name)
+        return added and added.load()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _added() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="scgen.commands")}
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def scgen() -> None:
-    """Run a notebook or a row of a comparison, fetch data, write the book's generated pages."""
-
-
-# As papermill's, an option takes its values whatever they look like: `-p level -1e-3`.
-@scgen.command()
-@click.argument("notebook")
-@click.argument("output")
-@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; may be repeated.")
-@click.option(
-    "-f",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help="YAML file of parameters; - is the standard input. Of several, and of -p, the last one counts.",
-)
-@click.option("--run-dir", metavar="DIR", help="Folder of the records and of run.json.")
-@click.option("--edition", default="own", show_default=True)
-@ONE_GPU
-def run(
-    notebook: str,
-    output: str,
-    parameters: Sequence[tuple[str, str]],
-    files: Sequence[str],
-    run_dir: str | None,
-    edition: str,
-    one_gpu: bool,
-) -> None:
-    """Execute NOTEBOOK with checked parameters; OUTPUT is written only when the whole notebook has run."""
-    from scgen_lib import gpus, runner
-
-    given = _read(files) | dict(parameters)
-    with gpus.one() if one_gpu else contextlib.nullcontext():
-        runner.run(notebook, output, parameters=given, run_dir=run_dir, edition=edition)
-
-
-@scgen.command()
-@click.argument("comparison")
-@click.option("--dataset", required=True)
-@click.option("--method", required=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", required=True, metavar="FILE", help="The row as JSON, or the reason why there is none.")
-@click.option(
-    "-f",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help="YAML file of settings; - is the standard input. The others are the defaults of its notebook.",
-)
-@click.option("--attempt", type=int, metavar="N", help="Compute it in a process that may die (see --tries).")
-@click.option("--tries", type=int, default=1, help="After so many attempts the death is the reason of a gap.")
-@ONE_GPU
-def row(
-    comparison: str,
-    dataset: str,
-    method: str,
-    seed: int,
-    out: str,
-    files: Sequence[str],
-    attempt: int | None,
-    tries: int,
-    one_gpu: bool,
-) -> None:
-    """Compute one row of COMPARISON: a data set, a method and a seed."""
-    from scgen_lib import gpus, runner, sweeps
-
-    asked = sweeps.Row(comparison, dataset, method, seed, sweeps.settings(comparison, _read(files)))
-    with gpus.one() if one_gpu else contextlib.nullcontext():
-        found = sweeps.compute(asked, out, attempt=attempt, tries=tries)
-    name = f"{comparison} {dataset} {method} {seed}"
-    if found is None:
-        raise runner.RunError(f"{name}: the process died at try {attempt} of {tries}; start it again.")
-    print(f"{name}: {found['reason'] or 'ok'} ({runner.duration(found['duration_s'])})")
-
-
-def _read(files: Sequence[str]) -> Mapping[str, object]:
-    from scgen_lib import runner
-
-    return {name: value for file in files for name, value in runner.read_parameters(file).items()}
+    """Fetch data, run a notebook or a row of a comparison, write the book's generated pages."""
 
 
 @scgen.command()
@@ -117,16 +53,6 @@ def datasets() -> None:
     from scgen_lib import data
 
     print(data.datasets().to_string(index=False, na_rep="?"))
-
-
-@scgen.command()
-@click.option("--edition", default="quick", show_default=True)
-@click.option("--editions-dir", default="workflow/editions", show_default=True)
-def pages(edition: str, editions_dir: str) -> None:
-    """Check that every run of an edition is there, and write its pages."""
-    from scgen_lib import pages
-
-    pages.write(edition, editions_dir=editions_dir)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

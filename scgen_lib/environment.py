@@ -1,4 +1,4 @@
-"""What other packages need: places for what they compile, and Keras as this library takes it for granted."""
+"""What other packages need: places for what they compile, cores, and Keras as this library takes it for granted."""
 
 import atexit
 import importlib.util
@@ -39,6 +39,13 @@ def _remove(folder: str, process: int) -> None:
     """Remove a folder at the end of the process that made it, and not of those that it has forked."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use; ``OMP_NUM_THREADS`` asks for fewer."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
 
 
 def settle_keras() -> None:

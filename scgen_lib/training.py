@@ -22,7 +22,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-from scgen_lib import environment, provenance
+from scgen_lib import environment
 from scgen_lib.checkpoint import Checkpoint, optimizers
 from scgen_lib.errors import InputError, TrainingError
 
@@ -483,7 +483,7 @@ def in_parallel(function: Callable, tasks: Sequence[tuple]) -> list:
     list
         What the calls returned, in the order of the tasks.
     """
-    jobs = 1 if tf.config.list_physical_devices("GPU") else min(provenance.cores(), len(tasks))
+    jobs = 1 if tf.config.list_physical_devices("GPU") else min(environment.cores(), len(tasks))
     if jobs < 2:
         return [function(*task) for task in tasks]
     # Read by the new processes when they load TensorFlow.

@@ -4,13 +4,13 @@ import shutil
 import nbformat
 import pytest
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers take all cores, so that one is left for what a test trains or starts.
     os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
 
-CHECK = "from scgen_lib import parameters, results\n\nparameters.check_namespace(globals())"
+CHECK = "from scgen_book import parameters, results\n\nparameters.check_namespace(globals())"
 NOTEBOOK = "test_a_notebook_runs_at_test_size"
 FAULTS = "test_faults.py"
 # What takes longest starts first, so that no worker ends long after the others.

@@ -22,7 +22,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from scgen_lib import claims, pages, provenance, results, runner, scorecard
+from scgen_book import claims, pages, provenance, results
+from scgen_book.batch import runner
+from scgen_book.pages import scorecard
 
 LINKS = provenance.ROOT / "tools" / "check_pages.py"
 
@@ -115,14 +117,15 @@ def test_the_gate_names_a_run_that_failed(inside, monkeypatch):
 
 
 def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
-    monkeypatch.setattr(runner, "library_hash", lambda: "changed")
+    monkeypatch.setattr(provenance, "library_hash", lambda: "changed")
     assert refusal().startswith("Run dca of edition quick is out of date: ")
 
 
 def test_the_gate_names_a_run_with_illegal_parameters(inside, monkeypatch):
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {"sede": 1}}}
     monkeypatch.setattr(runner, "read_edition", lambda path: edition)
-    assert refusal() == "Run dca of edition quick cannot be run: Unknown parameter sede: did you mean seed?"
+    problem = "expected a parameter of this notebook, got sede: did you mean seed?"
+    assert refusal() == f"Run dca of edition quick cannot be run: {problem}"
 
 
 def test_the_gate_names_a_run_whose_page_is_lost_or_of_another_run(inside):

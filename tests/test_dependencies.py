@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 PROJECT = tomllib.loads((provenance.ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (provenance.ROOT / "requirements.lock").read_text()
@@ -16,7 +16,7 @@ DIRECT = [
     Requirement(line)
     for line in [
         *PROJECT["dependencies"],
-        *PROJECT["optional-dependencies"]["docs"],
+        *PROJECT["optional-dependencies"]["book"],
         *PROJECT["optional-dependencies"]["cluster"],
         *PROJECT["optional-dependencies"]["dev"],
     ]

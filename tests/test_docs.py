@@ -17,7 +17,9 @@ import nbformat
 import pytest
 import yaml
 
-from scgen_lib import cli, parameters, provenance, runner
+from scgen_book import parameters, provenance
+from scgen_book.batch import runner
+from scgen_lib import cli
 
 ALL = os.environ.get("SCGEN_TEST_COMMANDS") == "all"
 DOCUMENTS = [
@@ -108,7 +110,7 @@ def check(command, project):
         return
     if program == "scgen":
         name, *arguments = arguments
-        options = cli.scgen.commands[name].make_context(name, arguments).params
+        options = cli.scgen.get_command(None, name).make_context(name, arguments).params
         if name == "row":
             return
         notebook, file, given = options["notebook"], next(iter(options["files"]), None), dict(options["parameters"])
@@ -152,7 +154,8 @@ def test_the_commands_of_a_document_work_as_printed(path, project):
 
 def run(project, script):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment |= {"PYTHONPATH": str(project), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = f"{project}{os.pathsep}{project / 'book'}"
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     whole = "set -eo pipefail\n" + "\n".join(script)
     done = subprocess.run(
         ["bash", "-c", whole], cwd=project, env=environment, capture_output=True, text=True, check=False

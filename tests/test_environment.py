@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from scgen_lib import environment, provenance
+from scgen_book import provenance
+from scgen_lib import environment
 
 # a machine where nothing but the temporary folder can be written to, as far as one can ask
 LOCKED = """

@@ -13,7 +13,7 @@ import yaml
 
 def call(project, *command, ok=True):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment["PYTHONPATH"] = str(project)
+    environment["PYTHONPATH"] = f"{project}{os.pathsep}{project / 'book'}"
     command = [str(Path(sys.executable).with_name(command[0])) if "/" not in command[0] else command[0], *command[1:]]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == ok, done.stdout[-3000:] + done.stderr[-3000:]
@@ -28,7 +28,8 @@ def project(tmp_path_factory, copy_project):
     out = call(root, "tools/new-paper", "toy", "Toy", "someone2026")
     assert set(out.split()) == {
         "scgen_lib/models/toy/__init__.py", "scgen_lib/models/toy/settings.py", "scgen_lib/models/toy/net.py",
-        "scgen_lib/models/toy/model.py", "tests/models/test_toy.py", "scgen_lib/claims/toy.yml", "notebooks/toy.ipynb",
+        "scgen_lib/models/toy/model.py", "tests/models/test_toy.py", "book/scgen_book/papers/toy.yml",
+        "notebooks/toy.ipynb",
         "book/references.bib", "_toc.yml", "workflow/editions/quick.yml", "workflow/editions/paper.yml",
     }  # fmt: skip
     # what was there before is still there, line by line

@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def start(tmp_path_factory):
         command = [sys.executable, "-m", "scgen_lib.cli", "run", "denoising.ipynb", "page.ipynb", "--run-dir", "mine"]
         for name, value in (asked | {"rows": "mine/rows"}).items():
             command += ["-p", name, value]
-        environment = os.environ | {"PYTHONPATH": str(site)}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
         return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
     run.flag = flag

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 TOOLS = provenance.ROOT / "tools"
 WORKFLOWS = sorted((provenance.ROOT / ".github" / "workflows").glob("*.yml"))

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 PLUGINS = ("snakemake_executor_plugin_kubernetes", "snakemake_storage_plugin_fs")
 MISSING = [name for name in PLUGINS if importlib.util.find_spec(name) is None]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 CHECK = provenance.ROOT / "tools" / "check-machine"
 

@@ -12,7 +12,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from scgen_lib import parameters, provenance
+from scgen_book import parameters, provenance
 from scgen_lib.errors import ParameterError
 
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
@@ -124,7 +124,7 @@ def test_a_chapter_on_simulated_cells_does_not_call_them_real():
 
 
 def test_an_edition_shows_each_notebook():
-    from scgen_lib import runner
+    from scgen_book.batch import runner
 
     for edition in ("quick", "paper"):
         runs = runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml")
@@ -178,4 +178,4 @@ def test_an_unknown_parameter_fails_the_notebook(tmp_path, write_notebook):
     path = write_notebook(tmp_path / "good.ipynb", "print(seed)")
     passed, report = nbval(prepare(path, tmp_path / "bad.ipynb", sede=1))
     assert not passed
-    assert "Unknown parameter sede: did you mean seed?" in report
+    assert "expected a parameter of this notebook, got sede: did you mean seed?" in report

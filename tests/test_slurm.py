@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from scgen_lib import provenance
+from scgen_book import provenance
 
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo")
@@ -121,10 +121,10 @@ def command_output(environment, *command):
 # Each run leaves a mark: level, cores and GPU. One fails until it is repaired, one waits to be cancelled.
 MARK = """\
 import os, time
-from scgen_lib import provenance
+from scgen_lib import environment
 
 with open("ran.txt", "a") as file:
-    file.write(f"{level} {provenance.cores()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
+    file.write(f"{level} {environment.cores()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
 if level == 5 and not os.path.exists("repaired"):
     raise ValueError("no cells left")
 while level == 6 and not os.path.exists("cancelled"):

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from scgen_lib import comparisons, provenance
+from scgen_book import comparisons, provenance
 
 SNAKEFILE = provenance.ROOT / "workflow" / "Snakefile"
 # Each run leaves a mark, so that what ran can be counted.
 MARK = "with open('ran.txt', 'a') as file:\n    file.write(f'{level}\\n')"
 # The cores that a run may use.
-CORES = "from scgen_lib import provenance\n\nopen(f'cores{level}.txt', 'w').write(str(provenance.cores()))"
+CORES = "from scgen_lib import environment\n\nopen(f'cores{level}.txt', 'w').write(str(environment.cores()))"
 # The second run waits for as long as the file `wait` is there.
 WAIT = "import os, time\nwhile os.path.exists('wait') and len(open('ran.txt').readlines()) == 2:\n    time.sleep(0.05)"
 LEVEL = "level: int = 1  # in [0, 9]: level"
@@ -117,7 +117,8 @@ def test_a_run_that_fails_is_said_in_one_line_and_stops_no_other(project, write_
 
 @pytest.mark.parametrize("edition", ["quick", "paper"])
 def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
-    from scgen_lib import parameters, runner
+    from scgen_book import parameters
+    from scgen_book.batch import runner
 
     for entry in runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml").values():
         spec = parameters.from_notebook(provenance.ROOT / entry["notebook"])
@@ -160,8 +161,8 @@ def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
 # A comparison whose methods are a line each; it leaves a mark for each row that is computed.
 TOY = """
 import os, signal, sys
-from scgen_lib import comparisons
-from scgen_lib.comparisons import Comparison, Method, Metric
+from scgen_book import comparisons
+from scgen_book.comparisons import Comparison, Method, Metric
 
 def mark(case, seed, settings):
     with open("ran.txt", "a") as file:
@@ -185,7 +186,7 @@ COMPARISON = Comparison(
     {"error": Metric("error", "lower")}, lambda dataset, seed, settings: {"a": 1, "b": 2}[dataset],
     lambda case, output, seed, settings: {"error": output},
 )
-sys.modules["scgen_lib.comparisons.denoising"] = sys.modules[__name__]
+sys.modules["scgen_book.comparisons.denoising"] = sys.modules[__name__]
 """
 ASKED = """\
 datasets: list[str] = ["a"]  # any: data
@@ -195,7 +196,7 @@ rows: str | None = None  # any: folder of rows
 level: float = 1e-05  # in [0, inf): level"""
 GATHER = """\
 from pathlib import Path
-from scgen_lib import comparisons
+from scgen_book import comparisons
 
 values = {name: globals()[name] for name in ("level",)}
 assert comparisons.settings_of(parameters.check_namespace(globals())) == values

@@ -57,7 +57,7 @@ def takeaways(cells: list[dict]) -> str:
 
 def citation(root: Path, page: str) -> str:
     """Return how to cite a chapter's paper and the software, in BibTeX."""
-    from scgen_lib import claims
+    from scgen_book import claims
 
     papers = {paper.chapter: paper.key for paper in claims.papers()}
     library = (root / "book/references.bib").read_text(encoding="utf-8")

@@ -16,11 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from scgen_book.parameters import Parameter
 from scgen_lib import layers, losses, training
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.first import FittedModel, NotedNet
-from scgen_lib.parameters import Parameter
 from scgen_lib.preprocess import Matrix, UnitScaler, legacy_split, mean_log_factorial
 
 # What a discriminator minimises (logits on real, on fake), and what the encoder minimises (logits on fake).

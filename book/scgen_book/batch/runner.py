@@ -1,0 +1,394 @@
+"""Run a notebook with papermill: parameters checked first, output whole or not at all, and a ledger entry."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from scgen_book import parameters as grammar
+from scgen_book import provenance
+from scgen_lib import files
+from scgen_lib.errors import InputError, ParameterError, told
+from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, remove_partial
+
+if TYPE_CHECKING:
+    import jupyter_client
+    import nbclient
+    import nbformat
+
+# What TensorFlow's C++ side says while it starts, no variable silences all of it; and tqdm on missing widgets.
+_NOISE = re.compile(
+    r"^(WARNING: All log messages before absl::InitializeLog\(\) .*"
+    r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] .*"
+    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] (tensorflow|external)/.*"
+    r"|To enable the following instructions: .*"
+    r"|computation_placer already registered.*"
+    r"|.*: TqdmWarning: IProgress not found\. .*\n +from \.autonotebook import .*)\n?",
+    re.MULTILINE,
+)
+
+
+# Python looks for garbage after every 700 new objects, and TensorFlow alone makes a million that stay: to look seldom
+# saves a twentieth of a run's time and costs a twentieth of its memory.
+_KERNEL = ["--IPKernelApp.log_level=ERROR", "--IPKernelApp.exec_lines=import gc; gc.set_threshold(50_000)"]
+# Seconds until a kernel must answer: a minute is not enough where the packages lie on a busy network.
+_START_LIMIT = 300
+# bytes of the path of a Unix socket: 103 on a Mac, 107 on Linux
+_LONGEST_SOCKET = 100
+_BANNER = re.compile(r"\n\n\{bdg-primary\}`.*` \{bdg-primary-line\}`.*`\n\nRun on .*, from commit .*\.\n")
+
+# status of a run that has not come to an end of its own
+STARTED = "started"
+NO_END = "has not run to an end: not started, out of memory, out of time or cancelled."
+
+
+class RunError(InputError):
+    """A notebook that stopped before its end, or a run that is missing, failed or out of date."""
+
+    exit_status = 1
+
+
+def run(
+    notebook: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    parameters: Mapping[str, object] | None = None,
+    run_dir: str | os.PathLike | None = None,
+    edition: str = "own",
+) -> dict[str, object]:
+    """Execute a notebook from the present folder and write it, with a banner of its origin, to ``output``.
+
+    Parameters
+    ----------
+    notebook, output
+        The source and the executed copy, which appears only when the whole notebook has run.
+    parameters
+        Values of the notebook's parameters; the others keep those of an executed notebook, else their defaults.
+    run_dir
+        Folder of ``run.json`` (status, error, duration, parameters, provenance, key), of the ``records.json`` that the
+        notebook writes, and of ``failed.ipynb`` if it stops; without it the failed copy lies beside the output.
+    edition
+        Name of the edition, shown in the banner.
+
+    Returns
+    -------
+    The content of ``run.json``.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown or not legal, or the run would write over what it reads; no kernel has started then.
+    InputError
+        If another run writes to the same place.
+    RunError
+        If the notebook stops before its end; an output of an earlier run is removed.
+    """
+    notebook, output = expanded(notebook), expanded(output)
+    run_dir = None if run_dir is None else expanded(run_dir)
+    source = _source(notebook)
+    spec = grammar.from_notebook(source)
+    # the place of an earlier run's results is not that of this one's
+    place = {"edition": edition, "out": None if run_dir is None else str(run_dir)}
+    given = grammar.injected(source) | {name: value for name, value in place.items() if name in spec}
+    given |= dict(parameters or {})
+    values = grammar.check(given, spec)
+    if out := values.get("out"):
+        out = values["out"] = str(expanded(out))
+    if run_dir and "out" in spec and out != str(run_dir):
+        raise ParameterError(f"Expected results in the run's folder {run_dir}, but out is {out}; leave out away.")
+    failed = run_dir / "failed.ipynb" if run_dir else output.with_suffix(".failed.ipynb")
+    if output.suffix != ".ipynb" or output == failed:
+        raise ParameterError(f"Expected an output that is a notebook of its own, .ipynb, got {output}; name another.")
+    targets = [output, failed, *((run_dir / name for name in ("records.json", "run.json")) if run_dir else ())]
+    refuse_overwriting(targets, {str(notebook): notebook} | provenance.named(values))
+    entry = {
+        "run": Path(os.path.abspath(run_dir)).name if run_dir else notebook.stem, "notebook": str(notebook),
+        "edition": edition, "parameters": values, "seed": values.get("seed"), "key": key(notebook, values),
+        "started": provenance.now().isoformat(timespec="seconds"), "duration_s": 0.0, "status": STARTED, "error": None,
+        "provenance": None,
+    }  # fmt: skip
+    clock = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        if folder := run_dir or out:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(Path(folder) / LOCK, str(folder)))
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(output.with_name(f".{named(output.name)}.lock"), str(output)))
+            error = _carry_out(notebook, output, failed, run_dir, entry, {name: values[name] for name in given})
+        except OSError as reason:
+            error = told(reason)
+            entry |= {"status": "failed", "error": error, "provenance": provenance.collect()}
+        entry["duration_s"] = round(time.monotonic() - clock, 1)
+        if run_dir:
+            if error:
+                (run_dir / "records.json").unlink(missing_ok=True)
+            _write_entry(run_dir, entry)
+    if error:
+        raise RunError(f"{notebook.name} stopped with {failure(entry, failed.parent, failed.name)}")
+    return entry
+
+
+def failure(entry: Mapping[str, object], folder: Path, name: str = "failed.ipynb") -> str:
+    """Return why a run failed, and where its notebook lies up to that point, or at least its entry of the ledger."""
+    seen = next((f"; see {path}" for path in (folder / name, folder / "run.json") if path.exists()), "")
+    return f"{entry['error'].removesuffix('.')}{seen}."
+
+
+def _carry_out(
+    notebook: Path, output: Path, failed: Path, run_dir: Path | None, entry: dict[str, object], given: Mapping
+) -> str | None:
+    """Execute and write the page or the failed copy, complete the entry, and return the error in one line, or None."""
+    clock = time.monotonic()
+    records = run_dir / "records.json" if run_dir else None
+    partial = output.with_name(f".{named(output.stem)[:80]}.partial.ipynb")
+    for stale in filter(None, (output, failed, records, partial)):
+        stale.unlink(missing_ok=True)
+    if run_dir:
+        remove_partial(run_dir)
+        _write_entry(run_dir, entry)
+        # A notebook may record nothing. The empty file stands here from the start, so that one which is missing at the
+        # end has been lost, and is never taken for empty.
+        files.write_atomically(records, json.dumps({"run": entry["run"], "records": []}) + "\n")
+    try:
+        error = _execute(notebook, partial, given)
+        found = _read_records(records)
+        if found is None and not error:
+            error = f"a loss: {records} was there and is gone or damaged, another program works in that folder"
+        entry |= {"duration_s": round(time.monotonic() - clock, 1), "status": "failed" if error else "ok"}
+        entry |= {"error": error, "provenance": _provenance(found)}
+        if partial.exists():
+            _finish(partial, entry)
+            # the failed copy may lie on another file system
+            files.write_atomically(failed if error else output, partial.read_bytes())
+    finally:
+        partial.unlink(missing_ok=True)
+    return error
+
+
+def _write_entry(run_dir: Path, entry: Mapping[str, object]) -> None:
+    files.write_atomically(run_dir / "run.json", json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+
+
+def _source(notebook: str | os.PathLike) -> "nbformat.NotebookNode":
+    """Read a notebook; of an executed one what it was before: without banner, marks of an error, and outputs."""
+    source = grammar.read_notebook(notebook)
+    source.cells = [cell for cell in source.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", ())]
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        else:
+            cell.source = _BANNER.sub("", cell.source)
+    return source
+
+
+def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str | None:
+    """Execute into ``partial`` and return the error in one line, or None."""
+    import nbformat
+    import papermill
+    from nbclient import NotebookClient
+
+    # papermill does not understand a type such as `str | None` and warns of its parameter as unknown.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    # Jupyter logs with a stack what is said below in a line
+    log = logging.Logger("kernel", level=logging.CRITICAL)
+    content = papermill.execute_notebook(
+        *(_source(notebook), None, values), kernel_name="python3", language="python", prepare_only=True,
+        progress_bar=False,
+    )  # fmt: skip
+    for part in (content, *content.cells):
+        part.metadata.pop("papermill", None)  # it notes the paths of this machine
+    # Sockets in a folder of one's own cannot collide as ports do. But some file systems have none, or the path of the
+    # folder is too long; and a kernel that did not answer gets a second chance.
+    short = len(os.path.join(tempfile.gettempdir(), "scgen-12345678/s-1").encode()) < _LONGEST_SOCKET
+    for transport in ("ipc" if short else "tcp", "tcp"):
+        with tempfile.TemporaryDirectory(prefix="scgen-") as folder, contextlib.ExitStack() as stack:
+            client = NotebookClient(
+                content, km=_manager(transport, folder, log), log=log, startup_timeout=_START_LIMIT,
+                extra_arguments=_KERNEL, raise_on_iopub_timeout=True, record_timing=False,
+            )  # fmt: skip
+            # A foreign backend draws no figure into the page; a person's own startup files are not part of a run.
+            environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {"IPYTHONDIR": folder}
+            try:
+                stack.enter_context(client.setup_kernel(cleanup_kc=True, env=environment))
+            except Exception as error:
+                reason = f"no kernel: {sys.executable} -m ipykernel_launcher did not start, {_words(error)}"
+                continue
+            reason = _run_cells(client)
+            break
+    nbformat.write(content, partial)
+    return reason
+
+
+def _manager(transport: str, folder: str, log: logging.Logger) -> "jupyter_client.AsyncKernelManager":
+    """Return what starts a kernel of this very interpreter, whatever the kernels that Jupyter finds are."""
+    import jupyter_client
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    address = {"transport": "ipc", "ip": f"{folder}/s"} if transport == "ipc" else {}
+    return jupyter_client.AsyncKernelManager(
+        kernel_spec_manager=ThisPython(), connection_file=f"{folder}/kernel.json", log=log, **address
+    )
+
+
+def _run_cells(client: "nbclient.NotebookClient") -> str | None:
+    """Execute the cells and return the error in one line, or None."""
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    client.reset_execution_trackers()
+    try:
+        for index, cell in enumerate(client.nb.cells):
+            client.execute_cell(cell, index)
+        client.set_widgets_metadata()
+        told_ = client.wait_for_reply(client.kc.kernel_info())
+        client.nb.metadata["language_info"] = told_["content"]["language_info"]
+    except CellExecutionError as error:
+        # as papermill: a notebook may end itself well
+        ended = error.ename == "SystemExit" and error.evalue in ("", "0")
+        return None if ended else f"{error.ename}: {' '.join(error.evalue.split())}"
+    except DeadKernelError:
+        return "DeadKernelError: the kernel died, most often for lack of memory"
+    except Exception as error:
+        return _words(error)
+    return None
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _read_records(records: Path | None) -> dict | None:
+    """Return the records of a run, an empty mapping where there is no folder for them, or None if they are damaged."""
+    try:
+        found = json.loads(records.read_text(encoding="utf-8")) if records else {}
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _provenance(records: Mapping | None) -> dict[str, object]:
+    """Return what the notebook's own process recorded, which knows the GPU it used, or else what this one knows."""
+    recorded = (records or {}).get("provenance")
+    names = ("commit", "lock_sha256", "versions", "hardware")
+    return {name: recorded[name] for name in names} if recorded else provenance.collect()
+
+
+def _finish(path: Path, entry: Mapping[str, object]) -> None:
+    """Set the banner under the title of an executed notebook and drop the noise of the libraries."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["scgen"] = {name: entry[name] for name in ("run", "edition", "key")}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (title := re.search(r"^# .*$", cell.source, re.MULTILINE)):
+            cell.source = cell.source[: title.end()] + "\n\n" + banner(entry) + cell.source[title.end() :]
+            break
+    for cell in notebook.cells:
+        for out in cell.get("outputs", []):
+            if out.output_type == "stream" and out.name == "stderr":
+                out.text = _NOISE.sub("", out.text)
+        if "outputs" in cell:
+            cell.outputs = [out for out in cell.outputs if out.output_type != "stream" or out.text.strip()]
+    nbformat.write(notebook, path)
+
+
+def banner(entry: Mapping[str, object]) -> str:
+    """Return what stands at the top of a page: edition and duration as badges, then date, hardware, commit and seed."""
+    facts = entry["provenance"]
+    seed = "" if entry["seed"] is None else f", seed {entry['seed']}"
+    return (
+        f"{{bdg-primary}}`{entry['edition']} edition` {{bdg-primary-line}}`{duration(entry['duration_s'])}`\n\n"
+        f"Run on {entry['started'][:16].replace('T', ' ')} UTC on {machine(facts['hardware'])}, "
+        f"from commit {facts['commit'] or 'unknown'}{seed}.\n"
+    )
+
+
+def machine(hardware: Mapping[str, object]) -> str:
+    """Return the hardware in words."""
+    gpus = ", ".join(hardware["gpus"]) or "no GPU"
+    return f"{hardware['cpu']} ({hardware['cores']} cores, {gpus})"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
+    """Return a hash of all that decides what a run computes.
+
+    These are the notebook's cells, its parameters, the library with its claims and data registry, the lock file, and
+    the contents of any file or folder that a parameter names; not where its results and the rows of a sweep lie.
+    """
+    source = _source(notebook)
+    brought = "injected-parameters"  # an executed notebook's parameters are among the values
+    cells = [(cell.cell_type, cell.source) for cell in source.cells if brought not in cell.metadata.get("tags", ())]
+    values = {name: value for name, value in values.items() if name not in ("out", "rows")}
+    data = provenance.contents(values)
+    content = [cells, values, data, provenance.library_hash(), provenance.lock_hash()]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def read_parameters(path: str | os.PathLike) -> dict[str, object]:
+    """Read a YAML or JSON file of parameters; ``-`` is the standard input.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be read or is not a mapping of names to values.
+    """
+    try:
+        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
+        try:
+            content = json.loads(text, object_pairs_hook=_unique)  # YAML 1.1 would read its 1e-05 as a text
+        except json.JSONDecodeError:
+            content = grammar.read_yaml(text) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ParameterError(f"Expected a YAML file of parameters, but {path} cannot be read: {reason}.") from error
+    if not isinstance(content, dict):
+        raise ParameterError(f"Expected `name: value` lines in {path}, got {content!r:.60}; write a mapping.")
+    return content
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make a JSON object of its pairs, as those of a YAML file are made: a second of two equal keys is refused."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise yaml.YAMLError(f"a second {twice!r}")
+    return dict(pairs)
+
+
+def read_edition(path: str | os.PathLike) -> dict[str, dict]:
+    """Read the runs of an edition: a mapping of run names to notebook, page, parameters and sweep (false if left out).
+
+    Raises
+    ------
+    ParameterError
+        If the file is missing or a run lacks a field or has one too many.
+    """
+    runs = read_parameters(path)
+    for name, entry in runs.items():
+        if not isinstance(entry, dict) or set(entry) - {"sweep"} != {"notebook", "page", "parameters"}:
+            raise ParameterError(
+                f"Expected run {name} of {path} to have notebook, page and parameters, got {entry!r:.80}; complete it."
+            )
+        entry["parameters"] = entry["parameters"] or {}
+        entry["sweep"] = bool(entry.get("sweep"))
+    return runs

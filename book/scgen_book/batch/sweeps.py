@@ -1,0 +1,377 @@
+"""Batches of runs for Snakemake: an edition of the book, or a sweep of one's own, written as a table.
+
+A run is one notebook with its parameters. In a sweep of a comparison each data set × method × seed is a job of its own,
+a row, and the notebook gathers the rows.
+"""
+
+import atexit
+import contextlib
+import csv
+import io
+import json
+import multiprocessing
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scgen_book import comparisons, markdown, parameters, provenance
+from scgen_book.batch import runner
+from scgen_lib import files
+from scgen_lib.errors import InputError, ParameterError
+from scgen_lib.files import LOCK, held, named, refuse_overwriting
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_LONGEST = 100
+# the fields of a record (see scgen_book.results.Run)
+_RECORD = ("claim", "metric", "value", "seed", "dataset", "variant", "method", "note")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a comparison: what :func:`scgen_book.comparisons.row` is asked for."""
+
+    comparison: str
+    dataset: str
+    method: str
+    seed: int
+    settings: Mapping[str, object]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of ``scgen row``; the settings come from its standard input."""
+        asked = {"dataset": self.dataset, "method": self.method, "seed": self.seed}
+        return ["row", self.comparison, *(f"--{name}={value}" for name, value in asked.items()), "-f", "-"]
+
+    def key(self) -> str:
+        """Return the hash of all that decides the row."""
+        return comparisons.key(self.comparison, self.dataset, self.method, self.seed, self.settings)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook with its parameters.
+
+    Attributes
+    ----------
+    name
+        Its name in the batch.
+    notebook, parameters
+        The source, and the parameters that do not keep their defaults.
+    edition
+        ``quick``, ``paper`` or ``own``.
+    page, folder
+        The executed notebook, and the folder of its results.
+    rows
+        By their files in ``rows`` of the folder; empty if the notebook computes all itself.
+    """
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, object]
+    edition: str
+    page: str
+    folder: str
+    rows: Mapping[str, Row] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of ``scgen run``; the parameters come from its standard input."""
+        return ["run", self.notebook, self.page, "-f", "-", "--run-dir", self.folder, "--edition", self.edition]
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The parameters, with the folder of the rows."""
+        return dict(self.parameters) | ({"rows": f"{self.folder}/rows"} if self.rows else {})
+
+    def values(self) -> dict[str, object]:
+        """Return all parameters, checked."""
+        return _values(self.notebook, self.parameters, self.edition)
+
+    def key(self) -> str:
+        """Return the hash of all that decides the run but its rows, which have keys of their own."""
+        return runner.key(self.notebook, self.values())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs that belong together.
+
+    Attributes
+    ----------
+    folder
+        Of their results.
+    runs
+        By their names.
+    """
+
+    folder: str
+    runs: Mapping[str, Run]
+
+
+def reserve(batch: Batch) -> None:
+    """Hold the folder of a batch until this process ends: a second one would compute all of it once more.
+
+    Raises
+    ------
+    InputError
+        If another process holds it.
+    """
+    folder = Path(batch.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stack = contextlib.ExitStack()
+    stack.enter_context(held(folder / LOCK, batch.folder))
+    atexit.register(stack.close)
+
+
+def _values(notebook: str, given: Mapping[str, object], edition: str) -> dict[str, object]:
+    spec = parameters.from_notebook(notebook)
+    return parameters.check(({"edition": edition} if "edition" in spec else {}) | dict(given), spec)
+
+
+def edition(name: str, folder: str = "workflow/editions") -> Batch:
+    """Read an edition of the book.
+
+    Raises
+    ------
+    ParameterError
+        If its file or a parameter in it is not legal.
+    """
+    runs = {}
+    for run, entry in runner.read_edition(Path(folder) / f"{name}.yml").items():
+        rows = _rows(entry["notebook"], _values(entry["notebook"], entry["parameters"], name)) if entry["sweep"] else {}
+        page, results = f"book/executed/{entry['page']}.ipynb", f"results/{name}/{run}"
+        runs[run] = Run(run, entry["notebook"], entry["parameters"], name, page, results, rows)
+    return Batch(f"results/{name}", runs)
+
+
+def _rows(notebook: str, values: Mapping[str, object]) -> dict[str, Row]:
+    comparison = Path(notebook).stem
+    if comparison not in comparisons.NAMES or not {"datasets", "methods", "seeds", "rows"} <= set(values):
+        raise ParameterError(
+            f"Expected the notebook of a comparison ({', '.join(comparisons.NAMES)}) where sweep is true, "
+            f"got {notebook}; leave sweep out."
+        )
+    settings = comparisons.settings_of(values)
+    methods = values["methods"] or list(comparisons.get(comparison).methods)
+    asked = [(d, m, s) for d in values["datasets"] for m in methods for s in values["seeds"]]
+    rows = {comparisons.row_file(*task): Row(comparison, *task, settings) for task in asked}
+    if len(rows) < len(asked):
+        raise ParameterError(f"Expected data sets, methods and seeds of {notebook} to differ, got {asked}; rename one.")
+    return rows
+
+
+def table(path: str, *, notebook: str | None = None, editions: str = "workflow/editions") -> Batch:
+    """Read a sweep: a table with a line a run, whose columns are parameters.
+
+    The columns ``notebook`` and ``name`` are none: the first gives the run's notebook where ``notebook`` does not, the
+    second its name, which is otherwise made of the parameters. An empty field keeps the notebook's default.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, or anything in it is not legal: a line for each fault, all of them.
+    """
+    name = Path(path).stem
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.reader(file, delimiter="\t" if Path(path).suffix == ".tsv" else ","))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ParameterError(f"Expected a table of runs (.csv, .tsv), but {path} cannot be read: {error}.") from error
+    lines = [(number, fields) for number, fields in enumerate(lines, start=1) if any(map(str.strip, fields))]
+    heads = [head.strip() for head in lines[0][1]] if lines else []
+    faults, runs = _faults_of_a_table(path, name, heads, len(lines) - 1, editions), {}
+    specs: dict[str, parameters.Spec] = {}
+    for number, fields in lines[1:] if not faults else []:
+        given = {head: text for head, field in zip(heads, fields, strict=False) if (text := field.strip())}
+        source, run = given.pop("notebook", notebook), given.pop("name", None)
+        run = run or named("_".join(f"{k}-{v}" for k, v in given.items()), _LONGEST).strip("_") or "default"
+        found = [f"has {len(fields)} fields, the head has {len(heads)}"] if len(fields) != len(heads) else []
+        if not _NAME.fullmatch(run) or len(run.encode()) > _LONGEST:
+            found.append(f"has the name {run!r}; use at most {_LONGEST} letters, digits and . _ + -")
+        if run in runs:
+            found.append(f"is a second run of the name {run}")
+        if source is None:
+            found.append("names no notebook; add a column notebook, or --config notebook=...")
+        else:
+            found += _faults_of_parameters(source, given, specs)
+        page = f"results/{name}/{run}/{Path(source or '').stem}.ipynb"
+        runs[run] = Run(run, source or "", given, "own", page, f"results/{name}/{run}")
+        faults += [f"{path}, line {number}: {fault}" for fault in found]
+    if faults:
+        raise ParameterError("\n".join(faults))
+    return Batch(f"results/{name}", runs)
+
+
+def _faults_of_a_table(path: str, name: str, heads: list[str], runs: int, editions: str) -> list[str]:
+    faults = []
+    if not heads or not runs:
+        faults.append(f"{path}: expected a line of names and a line for each run, got {max(runs, 0)} runs")
+    faults += [f"{path}: a second column {head!r}" for head in sorted({h for h in heads if heads.count(h) > 1})]
+    if not _NAME.fullmatch(name) or (Path(editions) / f"{name}.yml").exists():
+        faults.append(
+            f"{path}: {name!r} is no name for a sweep; use letters, digits and . _ + -, and no edition's name"
+        )
+    return faults
+
+
+def _faults_of_parameters(notebook: str, given: Mapping[str, str], specs: dict[str, parameters.Spec]) -> list[str]:
+    """Check the parameters of one run, each for itself, and return what is wrong; `specs` are those read already."""
+    try:
+        spec = specs[notebook] = specs.get(notebook) or parameters.from_notebook(notebook)
+    except InputError as error:
+        return [str(error)]
+    faults = []
+    for name, value in given.items():
+        try:
+            if name in ("out", "edition"):
+                raise ParameterError(f"Parameter {name} is set by the sweep; leave the column out.")
+            parameters.check({name: value}, spec)
+        except InputError as error:
+            faults.append(str(error))
+    return faults
+
+
+def settings(comparison: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return all settings of a comparison's rows: those given, checked, and the defaults of its notebook for the rest.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or a value is not legal. Where there is no ``notebooks/<comparison>.ipynb``, what is given
+        is taken as it is.
+    """
+    notebook = Path("notebooks", f"{comparison}.ipynb")
+    if not notebook.exists():
+        return dict(given)
+    return comparisons.settings_of(parameters.check(given, parameters.from_notebook(notebook)))
+
+
+def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -> dict | None:
+    """Compute a row and write it to a file, whole or not at all.
+
+    Parameters
+    ----------
+    row, out
+        What to compute, and the file.
+    attempt, tries
+        Which attempt of a job this is, from 1, and how many there are: the row is computed in a process of its own,
+        whose death becomes a gap at the last try. A job that ended even then, together with its whole machine say, is
+        to be started once more: an attempt beyond the tries writes the gap at once.
+
+    Returns
+    -------
+    The row, or None if its process died and a try is left; there is no file then.
+    """
+    path = Path(out)
+    refuse_overwriting([path], provenance.named([row.dataset, row.settings]))
+    path.unlink(missing_ok=True)
+    if attempt is None:
+        comparisons.write_row(comparisons.row(*_asked(row)), path)
+    elif attempt > tries:
+        reason = f"Its job was ended {tries} times before its end: out of memory, out of time or cancelled."
+        comparisons.write_row(_gap(row, reason), path)
+    else:
+        death = _in_a_process(row, path)
+        if death and attempt < tries:
+            return None
+        if death:
+            comparisons.write_row(_gap(row, f"Its process {death} at try {attempt} of {tries}."), path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _asked(row: Row) -> tuple:
+    return row.comparison, row.dataset, row.method, row.seed, row.settings
+
+
+def _in_a_process(row: Row, path: Path) -> str | None:
+    """Compute and write a row in a process of its own; return how that one died, or None."""
+    process = multiprocessing.get_context("spawn").Process(target=_write, args=(row, path))
+    process.start()
+    try:
+        process.join()
+    finally:
+        if process.is_alive():
+            process.kill()
+            process.join()
+    if process.exitcode == 0 and path.exists():
+        return None
+    if process.exitcode == -signal.SIGKILL:
+        return "was ended by SIGKILL, most often for lack of memory,"
+    if process.exitcode < 0:
+        return f"was ended by {signal.Signals(-process.exitcode).name}"
+    return f"ended with status {process.exitcode} and without an answer"
+
+
+def _write(row: Row, path: Path) -> None:
+    try:
+        found = comparisons.row(*_asked(row))
+    except InputError as error:
+        found = _gap(row, str(error))
+    comparisons.write_row(found, path)
+
+
+def _gap(row: Row, reason: str) -> dict:
+    method = comparisons.get(row.comparison).methods.get(row.method)
+    return {
+        "comparison": row.comparison, "dataset": row.dataset, "method": row.method,
+        "role": method.role if method else comparisons.METHOD, "seed": row.seed, "settings": dict(row.settings),
+        "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
+    }  # fmt: skip
+
+
+def gather(batch: Batch) -> str:
+    """Write ``records.csv`` and ``report.md`` of a sweep, of what has run so far, and return what failed, in words.
+
+    A line of the table is one value with its run and the run's parameters; the report has a line for each run, and at
+    its end those that failed, with their reasons.
+    """
+    heads = list(dict.fromkeys(name for run in batch.runs.values() for name in run.parameters))
+    lines, rows = [], []
+    for run in batch.runs.values():
+        entry, reason = _state(run)
+        given = [str(run.parameters.get(name, "")) for name in heads]
+        took = runner.duration(entry["duration_s"]) if entry else ""
+        rows.append([f"`{run.name}`", "failed" if reason else "ok", took, *given])
+        if reason is None:
+            records = json.loads((Path(run.folder) / "records.json").read_text(encoding="utf-8"))["records"]
+            lines += [[run.name, run.notebook, *given, *(record[name] for name in _RECORD)] for record in records]
+    text = io.StringIO()
+    head = ["run", "notebook", *(f"parameter.{name}" for name in heads), *_RECORD]
+    csv.writer(text, lineterminator="\n").writerows([head, *lines])
+    files.write_atomically(Path(batch.folder, "records.csv"), text.getvalue())
+    words = failures(batch)
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    listed = markdown.table(["run", "status", "duration", *heads], cells)
+    report = f"# Sweep {Path(batch.folder).name}\n\n{listed}\n{words}\n"
+    files.write_atomically(Path(batch.folder, "report.md"), report)
+    return words
+
+
+def failures(batch: Batch) -> str:
+    """Return how many runs have finished, and why the others have not, a line a run."""
+    reasons = {run.name: reason for run in batch.runs.values() if (reason := _state(run)[1])}
+    head = f"{len(batch.runs) - len(reasons)} of {len(batch.runs)} runs have finished."
+    if not reasons:
+        return head
+    return "\n".join([f"{head} The others:", "", *(f"- {name}: {reason}" for name, reason in reasons.items())])
+
+
+def _state(run: Run) -> tuple[dict | None, str | None]:
+    """Return the ledger entry of the last run that came to an end, if up to date, and why there is no result, or None.
+
+    A job that a scheduler ended leaves an entry that says no more than that it has started.
+    """
+    folder = Path(run.folder)
+    try:
+        entry = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        entry = None
+    if entry is None or entry["key"] != run.key() or entry["status"] == runner.STARTED:
+        return None, runner.NO_END
+    if entry["status"] != "ok":
+        return entry, runner.failure(entry, folder)
+    if not Path(run.page).exists() or not (folder / "records.json").exists():
+        return entry, "has lost its notebook or its records."
+    return entry, None

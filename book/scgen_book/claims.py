@@ -1,0 +1,260 @@
+"""What the papers say, and the verdict on a run's values: one file of claims a paper.
+
+A verdict is computed by :func:`verdict` and nowhere else; a value on other data than the claim's, or at a smaller
+scale, never counts as a reproduction.
+"""
+
+import functools
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+
+from scgen_book.parameters import read_yaml
+from scgen_lib.errors import InputError
+
+REPRODUCED = "reproduced"
+PARTLY = "partly"
+NOT_REPRODUCED = "not reproduced"
+NOT_TESTED = "not tested"
+SHAPES = {REPRODUCED: "●", PARTLY: "◐", NOT_REPRODUCED: "○", NOT_TESTED: "–"}
+# What a reason not to test begins with, and what it means.
+UNTESTED = {
+    "not run": "no run of this edition has measured it",
+    "stand-in data": "measured on other data than the claim's",
+    "scale": "measured with fewer epochs, cells or steps than the claim needs",
+    "data not public": "its data cannot be had",
+    "to transcribe": "the article has it, but nobody has read the number there",
+    "no number": "the source has words or pictures, but no number",
+    "not comparable": "another measure, machine or preparation",
+    "setting": "the source states it as a setting, which is no result",
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper of the book.
+
+    Attributes
+    ----------
+    key, chapter
+        Its key in the bibliography; the name of its file of claims, its notebook and its page.
+    title, question
+        The method in a few words, and what its chapter asks, in one sentence.
+    """
+
+    key: str
+    chapter: str
+    title: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper: a number, or a relation between numbers.
+
+    Attributes
+    ----------
+    id, paper, where
+        Name of the claim, key of the paper in the bibliography, figure or table and source.
+    dataset, metric, unit
+        The data it is about, what was measured and in which unit.
+    value, tolerance
+        The published number and the largest deviation of the mean that still reproduces it.
+    reason
+        Why it cannot be judged, or None.
+    relation
+        Parts ``{of, minus, above | below | at_least | at_most | within}`` over ids of other claims.
+    seeds
+        Number of seeds that a full verdict needs.
+    needs
+        Smallest values of parameters at which the claim can be judged.
+    figure
+        Label of the figure of the paper's chapter that shows what the claim is about, or None.
+    """
+
+    id: str
+    paper: str
+    where: str
+    dataset: str
+    metric: str
+    unit: str = ""
+    value: float | None = None
+    tolerance: float | None = None
+    reason: str | None = None
+    relation: tuple[Mapping, ...] = ()
+    seeds: int = 1
+    needs: Mapping[str, float] = field(default_factory=dict)
+    figure: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one claim in one word, and the numbers or the reason behind it."""
+
+    word: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{SHAPES[self.word]} {self.word}"
+
+
+@functools.cache
+def _files() -> dict[str, dict]:
+    """Return the content of each file of claims by chapter, in the order of their names."""
+    files = [file for file in (resources.files("scgen_book") / "papers").iterdir() if file.name.endswith(".yml")]
+    return {
+        path.name.removesuffix(".yml"): read_yaml(path.read_text(encoding="utf-8"))
+        for path in sorted(files, key=lambda file: file.name)
+    }
+
+
+def _longest(figures: Mapping[str, str], claim_id: str) -> str | None:
+    """Return the figure of the longest beginning of a claim's id that has one."""
+    begins = [begin for begin in figures if f"{claim_id}.".startswith(f"{begin}.")]
+    return figures[max(begins, key=len)] if begins else None
+
+
+def papers() -> tuple[Paper, ...]:
+    """Return the papers that have claims, in the order of their files."""
+    return tuple(
+        Paper(content["paper"], chapter, content["title"], content.get("question", ""))
+        for chapter, content in _files().items()
+    )
+
+
+@functools.cache
+def claims(paper: str | None = None) -> tuple[Claim, ...]:
+    """Return the claims of a paper (its bibliography key), or of all papers, in the order of their files.
+
+    Raises
+    ------
+    InputError
+        If no claims of that paper are known.
+    """
+    found = []
+    for content in _files().values():
+        if paper in (None, content["paper"]):
+            shared = {"paper": content["paper"], "seeds": content["seeds"]}
+            for entry in content["claims"]:
+                relation = tuple(entry.get("relation", ()))
+                figure = _longest(content.get("figures", {}), entry["id"])
+                found.append(Claim(**shared | {"figure": figure} | entry | {"relation": relation}))
+    papers = [content["paper"] for content in _files().values()]
+    if not found:
+        raise InputError(f"Expected the key of a paper with claims ({', '.join(papers)}), got {paper!r}; use one.")
+    return tuple(found)
+
+
+def claim(claim_id: str) -> Claim:
+    """Return the claim of that id.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for known in claims():
+        if known.id == claim_id:
+            return known
+    raise InputError(f"Expected the id of a claim in scgen_book/papers, got {claim_id!r}; add the claim or correct it.")
+
+
+def kind(reason: str) -> str:
+    """Return what a reason not to test begins with (a key of ``UNTESTED``).
+
+    Raises
+    ------
+    InputError
+        If it begins with none of them.
+    """
+    for known in UNTESTED:
+        if reason.startswith(known):
+            return known
+    raise InputError(f"Expected a reason that begins with one of {', '.join(UNTESTED)}, got {reason!r}; name the kind.")
+
+
+def verdict(
+    claim: Claim,
+    values: Mapping[str, Mapping[int, float | None]],
+    dataset: str | None,
+    parameters: Mapping[str, object] | None = None,
+) -> Verdict:
+    """Judge a claim by the values of one run.
+
+    A number is reproduced if the mean over seeds lies within the tolerance, partly within twice the tolerance. A
+    relation is reproduced if all of its parts hold, partly if some do. With fewer seeds than the claim asks for,
+    the best possible verdict is partly. What is not comparable is not tested.
+
+    Parameters
+    ----------
+    claim
+        The claim.
+    values
+        For each claim id the value of each seed; None stands for a value that was not finite.
+    dataset
+        Name of the data the values come from, or None if nothing was run.
+    parameters
+        Parameters of the run.
+    """
+    parameters = parameters or {}
+    if claim.reason:
+        return Verdict(NOT_TESTED, claim.reason)
+    ids = dict.fromkeys(x for part in claim.relation for x in (part["of"], part.get("minus")) if x) or {claim.id: None}
+    if dataset is None or not all(values.get(i) for i in ids):
+        return Verdict(NOT_TESTED, "not run")
+    if dataset != claim.dataset:
+        return Verdict(NOT_TESTED, f"stand-in data: {dataset} in place of {claim.dataset}")
+    if parameters.get("fast"):
+        return Verdict(NOT_TESTED, "scale: run at test size")
+    for name, least in claim.needs.items():
+        if parameters.get(name, 0) < least:
+            return Verdict(NOT_TESTED, f"scale: {name} {parameters.get(name)} of {least}")
+    seeds = sorted(set.intersection(*(set(values[i]) for i in ids)))
+    if not seeds:
+        return Verdict(NOT_TESTED, "not run: the values it compares share no seed")
+    if any(values[i][seed] is None for i in ids for seed in seeds):
+        return Verdict(NOT_REPRODUCED, "a value is not finite")
+    word, reason = _judge_relation(claim, values, seeds) if claim.relation else _judge_value(claim, values, seeds)
+    if len(seeds) < claim.seeds:
+        word = PARTLY if word == REPRODUCED else word
+        reason += f"; {len(seeds)} of the {claim.seeds} seeds asked for"
+    return Verdict(word, reason)
+
+
+def _judge_value(claim: Claim, values: Mapping, seeds: list[int]) -> tuple[str, str]:
+    off = abs(statistics.fmean(values[claim.id][seed] for seed in seeds) - claim.value)
+    # Decimal fractions such as 0.1 have no exact binary form: a deviation of just the tolerance is within it.
+    word = next(
+        (word for word, times in ((REPRODUCED, 1), (PARTLY, 2)) if off <= times * claim.tolerance * (1 + 1e-9)),
+        NOT_REPRODUCED,
+    )
+    return word, f"off by {off:.3g}, tolerance {claim.tolerance:g}"
+
+
+def _judge_relation(claim: Claim, values: Mapping, seeds: list[int]) -> tuple[str, str]:
+    held, words = 0, []
+    for part in claim.relation:
+        of, minus = values[part["of"]], values[part["minus"]] if "minus" in part else dict.fromkeys(seeds, 0)
+        differences = [of[seed] - minus[seed] for seed in seeds]
+        mean = statistics.fmean(differences)
+        (kind, bound), *_ = ((kind, part[kind]) for kind in _HOLDS if kind in part)
+        holds = _HOLDS[kind](differences, mean, bound)
+        held += holds
+        least, most = min(differences), max(differences)
+        words.append(f"{mean:+.2f} ({least:+.2f} to {most:+.2f}) {'' if holds else 'not '}{_words(kind, bound)}")
+    word = REPRODUCED if held == len(words) else PARTLY if held else NOT_REPRODUCED
+    return word, "; ".join(words)
+
+
+_HOLDS = {
+    "above": lambda differences, mean, bound: min(differences) > bound,
+    "below": lambda differences, mean, bound: max(differences) < bound,
+    "at_least": lambda differences, mean, bound: mean >= bound,
+    "at_most": lambda differences, mean, bound: mean <= bound,
+    "within": lambda differences, mean, bound: abs(mean) <= bound,
+}
+
+
+def _words(kind: str, bound: float) -> str:
+    return f"{kind.replace('_', ' ')} {bound:g}"

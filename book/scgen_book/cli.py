@@ -1,0 +1,121 @@
+"""The book's commands of ``scgen``: run a notebook or a row of a comparison, write the generated pages."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import click
+
+from scgen_lib.errors import InputError
+
+ONE_GPU = click.option(
+    "--one-gpu",
+    is_flag=True,
+    help="See one GPU only, which no other command with this option holds; wait until one is free.",
+)
+
+
+@contextlib.contextmanager
+def _extra() -> Iterator[None]:
+    """Say what to install where a package of the extra is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Expected the packages of the book, but {error.name} is not installed: install scgen_lib[book]."
+        ) from error
+
+
+# As papermill's, an option takes its values whatever they look like: `-p level -1e-3`.
+@click.command()
+@click.argument("notebook")
+@click.argument("output")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; may be repeated.")
+@click.option(
+    "-f",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="YAML file of parameters; - is the standard input. Of several, and of -p, the last one counts.",
+)
+@click.option("--run-dir", metavar="DIR", help="Folder of the records and of run.json.")
+@click.option("--edition", default="own", show_default=True)
+@ONE_GPU
+def run(
+    notebook: str,
+    output: str,
+    parameters: Sequence[tuple[str, str]],
+    files: Sequence[str],
+    run_dir: str | None,
+    edition: str,
+    one_gpu: bool,
+) -> None:
+    """Execute NOTEBOOK with checked parameters; OUTPUT is written only when the whole notebook has run."""
+    with _extra():
+        import papermill  # noqa: F401 (the runner asks for it late, when it has written already)
+
+        from scgen_book.batch import gpus, runner
+
+    given = _read(files) | dict(parameters)
+    with gpus.one() if one_gpu else contextlib.nullcontext():
+        runner.run(notebook, output, parameters=given, run_dir=run_dir, edition=edition)
+
+
+@click.command()
+@click.argument("comparison")
+@click.option("--dataset", required=True)
+@click.option("--method", required=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", required=True, metavar="FILE", help="The row as JSON, or the reason why there is none.")
+@click.option(
+    "-f",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="YAML file of settings; - is the standard input. The others are the defaults of its notebook.",
+)
+@click.option("--attempt", type=int, metavar="N", help="Compute it in a process that may die (see --tries).")
+@click.option("--tries", type=int, default=1, help="After so many attempts the death is the reason of a gap.")
+@ONE_GPU
+def row(
+    comparison: str,
+    dataset: str,
+    method: str,
+    seed: int,
+    out: str,
+    files: Sequence[str],
+    attempt: int | None,
+    tries: int,
+    one_gpu: bool,
+) -> None:
+    """Compute one row of COMPARISON: a data set, a method and a seed."""
+    with _extra():
+        import nbformat  # noqa: F401 (the settings that are not given stand in a notebook)
+
+        from scgen_book.batch import gpus, runner, sweeps
+
+    asked = sweeps.Row(comparison, dataset, method, seed, sweeps.settings(comparison, _read(files)))
+    with gpus.one() if one_gpu else contextlib.nullcontext():
+        found = sweeps.compute(asked, out, attempt=attempt, tries=tries)
+    name = f"{comparison} {dataset} {method} {seed}"
+    if found is None:
+        raise runner.RunError(f"{name}: the process died at try {attempt} of {tries}; start it again.")
+    print(f"{name}: {found['reason'] or 'ok'} ({runner.duration(found['duration_s'])})")
+
+
+def _read(files: Sequence[str]) -> Mapping[str, object]:
+    from scgen_book.batch import runner
+
+    return {name: value for file in files for name, value in runner.read_parameters(file).items()}
+
+
+@click.command()
+@click.option("--edition", default="quick", show_default=True)
+@click.option("--editions-dir", default="workflow/editions", show_default=True)
+def pages(edition: str, editions_dir: str) -> None:
+    """Check that every run of an edition is there, and write its pages."""
+    with _extra():
+        import nbformat  # noqa: F401 (the notebooks that are offered for download)
+
+        from scgen_book import pages
+
+    pages.write(edition, editions_dir=editions_dir)

@@ -1,0 +1,181 @@
+"""The generated parts of the book: landing page, scorecard, findings, ledger, data sets; and the gate.
+
+All paths are relative to the present folder, the top of the project.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from scgen_book import claims, markdown, originals, parameters
+from scgen_book.batch import runner
+from scgen_book.pages import downloads, findings, scorecard
+from scgen_lib import files
+from scgen_lib.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GENERATED = Path("book/generated")
+
+
+def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
+    """Check that an edition is complete, and write the parts of the book that follow from it.
+
+    Raises
+    ------
+    RunError
+        If a run is missing, failed or out of date; one line a run.
+    """
+    entries = _in_order(gate(edition, editions_dir=editions_dir))
+    runs = [_read(Path("results", edition, entry["run"], "records.json")) for entry in entries]
+    pages = {entry["page"]: _figures(entry["page"]) for entry in entries}
+    places = {page: i for i, page in enumerate(pages)}
+    table = scorecard.collect(edition, runs)
+    order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
+    table = table.loc[order].reset_index(drop=True)
+    found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
+    for name, content in {
+        "totals.md": scorecard.totals(table),
+        "summary.md": scorecard.summary(table),
+        "papers.md": _cards(pages, table),
+        "scorecard.md": scorecard.listing(table, pages),
+        "findings-table.md": findings.overview(found),
+        "findings.md": findings.listing(found, pages),
+        "findings.json": json.dumps(found, indent=1, ensure_ascii=False),
+        "keras.md": originals.optimiser_table(*originals.read(Path("benchmarks/originals"))),
+        "untested.md": markdown.table(["not tested", "meaning"], claims.UNTESTED.items()),
+        "ledger.md": "\n".join(map(_ledger, entries)),
+        "datasets.md": datasets(),
+        "claims.csv": table.to_csv(index=False),
+        "claims.json": table.to_json(orient="records", indent=1, force_ascii=False, double_precision=15),
+    }.items():
+        files.write_atomically(GENERATED / name, content)
+    downloads.write(entries, GENERATED)
+
+
+def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
+    """Return the ledger entry of each run of an edition, all of them finished and up to date.
+
+    Raises
+    ------
+    RunError
+        If a run is missing, failed or out of date; one line a run.
+    """
+    entries, lines = [], []
+    for name, run in runner.read_edition(Path(editions_dir) / f"{edition}.yml").items():
+        folder, page = Path("results", edition, name), Path("book/executed", f"{run['page']}.ipynb")
+        if fault := _fault(edition, run, folder, page):
+            lines.append(f"Run {name} of edition {edition} {fault}")
+        else:
+            entries.append(_read(folder / "run.json") | {"page": run["page"]})
+    if lines:
+        raise runner.RunError("\n".join(lines))
+    return entries
+
+
+def _fault(edition: str, run: dict, folder: Path, page: Path) -> str | None:
+    """Return why a run cannot be shown, or None."""
+    if not (folder / "run.json").exists():
+        return f"has not been run; do so with `make run EDITION={edition}`."
+    entry = _read(folder / "run.json")
+    if entry["status"] == runner.STARTED:
+        return f"{runner.NO_END} Do so with `make run EDITION={edition}`."
+    if entry["status"] != "ok":
+        return f"failed with {runner.failure(entry, folder)}"
+    try:
+        values = parameters.check({"edition": edition} | run["parameters"], parameters.from_notebook(run["notebook"]))
+    except InputError as error:
+        return f"cannot be run: {error}"
+    again = f"run it again with `make run EDITION={edition}`."
+    if runner.key(run["notebook"], values) != entry["key"]:
+        return f"is out of date: notebook, parameters, library, lock or data have changed since; {again}"
+    if not page.exists() or not (folder / "records.json").exists():
+        return f"has lost its page or its records; {again}"
+    if _read(page)["metadata"].get("scgen", {}).get("key") != entry["key"]:
+        return f"is not the one that its page {page} shows; {again}"
+    return None
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _ledger(entry: dict) -> str:
+    facts = entry["provenance"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    rows = {
+        "notebook": f"`{entry['notebook']}`, shown as {{doc}}`/book/executed/{entry['page']}`",
+        "edition": entry["edition"],
+        "status": entry["status"],
+        "started": entry["started"].replace("T", " ").replace("+00:00", " UTC"),
+        "duration": runner.duration(entry["duration_s"]),
+        "hardware": markdown.escape(runner.machine(facts["hardware"])),
+        "commit": f"`{facts['commit'] or 'unknown'}`",
+        "lock file": f"`sha256 {(facts['lock_sha256'] or 'none')[:12]}`",
+        "key": f"`{entry['key'][:12]}`",
+        "versions": versions,
+        "seed": str(entry["seed"]),
+        "parameters": " ".join(f"`{name}={value!r}`" for name, value in entry["parameters"].items() if name != "out"),
+    }
+    return f"## Run {entry['run']}\n\n" + markdown.table(["", ""], [[name, value] for name, value in rows.items()])
+
+
+def _figures(page: str) -> dict[str, dict]:
+    """Return the figures that a page shows, by label: caption, PNG, and whether the landing page takes it."""
+    found = {}
+    for cell in _read(Path("book/executed", f"{page}.ipynb"))["cells"]:
+        about = cell["metadata"].get("mystnb", {}).get("figure", {})
+        images = [output.get("data", {}).get("image/png") for output in cell.get("outputs", ())]
+        if (image := next(filter(None, images), None)) and "name" in about:
+            landing = "landing" in cell["metadata"].get("tags", ())
+            found[about["name"]] = {"caption": about.get("caption", ""), "image": image, "landing": landing}
+    return found
+
+
+def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame") -> str:
+    """Return a card for each page with a figure for the landing page: the figure, the question, the verdicts."""
+    papers = {paper.chapter: paper for paper in claims.papers()}
+    cards = []
+    for page, figures in pages.items():
+        shown = next(((label, figure) for label, figure in figures.items() if figure["landing"]), None)
+        if shown is None:
+            continue
+        label, figure = shown
+        files.write_atomically(GENERATED / f"{page}.png", base64.b64decode("".join(figure["image"])))
+        lines = [":::{card-header}", f"{{doc}}`/book/executed/{page}`", ":::", ""]
+        lines += [f"```{{image}} generated/{page}.png", f":target: executed/{page}.html#{label}"]
+        lines += [f":alt: {figure['caption']}", "```", ""]
+        if page in papers:
+            found = scorecard.counts(table[table["chapter"] == page])
+            marks = " ".join(f"{n}&nbsp;{scorecard.badge(word)}" for word, n in found.items() if n)
+            lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`"]
+            lines += ["", ":::{card-footer}", marks, ":::"]
+        cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")
+    return ":::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n" if cards else ""
+
+
+def _in_order(entries: Iterable[dict]) -> list[dict]:
+    """Sort runs by the place of their pages in the table of contents; pages that are not in it stand last."""
+    contents = yaml.safe_load(Path("_toc.yml").read_text(encoding="utf-8"))
+    places = {Path(chapter["file"]).name: i for i, chapter in enumerate(_chapters(contents))}
+    return sorted(entries, key=lambda entry: places.get(entry["page"], len(places)))
+
+
+def _chapters(contents: Mapping) -> Iterator[dict]:
+    for part in contents["parts"]:
+        yield from part["chapters"]
+
+
+def datasets() -> str:
+    """Return the table of the public data sets in Markdown."""
+    from scgen_lib import data
+
+    table = data.datasets().astype(object).fillna("?")
+    return markdown.table(
+        list(table.columns), [[markdown.escape(str(cell)) for cell in row] for row in table.itertuples(index=False)]
+    )

@@ -1,0 +1,425 @@
+"""Parameters of a notebook: the cell tagged ``parameters`` says which names there are and which values are legal.
+
+One name a line, typed, with a comment of the form ``legal values: meaning``::
+
+    epochs: int = 300  # in [1, inf): epochs at most
+    learning_rate: float | None = None  # in (0, 0.1]: step size; None: 1e-3
+    activation: str = "relu"  # one of relu, selu, elu: hidden units
+    variants: list[str] = ["faithful"]  # subset of faithful, repaired: what to run
+    dataset: str = "dca_student"  # any: preset, name or path of the data
+
+A rule applies to each element of a list and to each value of a dict, whose keys are texts; ``None`` is legal where the
+type says so.
+"""
+
+import ast
+import difflib
+import io
+import itertools
+import linecache
+import re
+import tokenize
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+import yaml
+
+from scgen_lib import settings
+from scgen_lib.errors import ParameterError
+
+if typing.TYPE_CHECKING:
+    import nbformat
+
+Spec = dict[str, "Parameter"]
+
+# what papermill sets with --inject-paths and its kin
+_OF_PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
+_SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
+_CELL_FILE = re.compile(r"ipykernel_\d+|^<ipython-input")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook.
+
+    Attributes
+    ----------
+    name
+        Its name in the notebook.
+    type
+        Its declared type: ``int``, ``float``, ``bool``, ``str``, a list of one of them, a dict from texts to one of
+        them, or a union with ``None``.
+    default
+        The value in the notebook.
+    rule
+        The legal values: ``any``, a range such as ``in [1, inf)``, ``one of a, b`` or ``subset of a, b``.
+    meaning
+        What it does, its unit and its source.
+    """
+
+    name: str
+    type: object
+    default: object
+    rule: str
+    meaning: str
+
+    @property
+    def legal(self) -> str:
+        """Type and legal values in words."""
+        words = settings.type_told(self.type)
+        return words if self.rule == "any" else f"{words}, {self.rule}"
+
+    def check(self, value: object) -> object:
+        """Return the value in its declared type.
+
+        Where the type is not a string, a string is read as papermill's command line reads it, which can only pass
+        strings (`010` is ten), and lists and mappings, which that leaves as they are, as YAML of such strings.
+
+        Raises
+        ------
+        ParameterError
+            If the type is another one or the value is not legal.
+        """
+        try:
+            coerced = _coerce(value, self.type)
+        except (TypeError, ValueError, yaml.YAMLError):
+            coerced = _REFUSED
+        if coerced is _REFUSED or not settings.follows(coerced, self.rule):
+            raise ParameterError(f"expected {self.name} to be {self.legal}, got {value!r}: set a legal value")
+        return coerced
+
+
+_REFUSED = settings.REFUSED
+
+
+class _UniqueKeys:
+    """A YAML loader that refuses the second of two equal keys, where YAML's own takes it without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Refuse, or make the mapping; keys that `<<` merges may be overruled."""
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"a second {key.value!r}", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Texts(_UniqueKeys, yaml.BaseLoader):
+    """Lists and mappings of texts, which then get the declared type: `[064, NO]` has neither an octal nor a boolean."""
+
+
+class _File(_UniqueKeys, yaml.SafeLoader):
+    """YAML as papermill reads it, without the numbers that mean something else in YAML 1.2, and to most readers."""
+
+    # as in papermill, a date is a text
+    yaml_implicit_resolvers: typing.ClassVar[dict] = {
+        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def number(self, node: yaml.ScalarNode) -> float:
+        """Return a number, or refuse `010` (octal, 8) and `1:30` (base 60, 90)."""
+        text = self.construct_scalar(node)
+        if ":" in text or re.fullmatch(r"[-+]?0[\d_]+", text):
+            reason = f"{text} is a number of base {60 if ':' in text else 8} to some readers: write it without"
+            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
+        return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _File.add_constructor(f"tag:yaml.org,2002:{_kind}", _File.number)
+
+
+def read_yaml(text: str) -> object:
+    """Read the text of a YAML file.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is none, has a key twice, or a number that readers understand in two ways.
+    """
+    return yaml.load(text, _File)
+
+
+def _coerce(value: object, declared: object) -> object:
+    """Return the value in the declared type, or ``_REFUSED``."""
+    options = typing.get_args(declared) if isinstance(declared, types.UnionType) else (declared,)
+    options = sorted(options, key=lambda option: option is not types.NoneType)
+    if isinstance(value, str) and str not in options and any(map(typing.get_origin, options)):
+        value = yaml.load(value, _Texts)
+    for option in options:
+        if option is types.NoneType:
+            # On a command line None and null are words.
+            if value in (None, "None", "null"):
+                return None
+        elif typing.get_origin(option) is list:
+            if isinstance(value, list | tuple):
+                (of,) = typing.get_args(option)
+                elements = [_coerce(x, of) for x in value]
+                if _REFUSED not in elements:
+                    return elements
+        elif typing.get_origin(option) is dict:
+            if isinstance(value, Mapping):
+                _, of = typing.get_args(option)
+                entries = {str(key): _coerce(x, of) for key, x in value.items()}
+                if _REFUSED not in entries.values():
+                    return entries
+        elif isinstance(value, str) and option is not str:
+            if (read := _word(value, option)) is not _REFUSED:
+                return read
+        elif option is float and not isinstance(value, bool):
+            if isinstance(value, int | float) and (number := float(value)) == number:
+                return number
+        elif type(value) is option:
+            return value
+    return _REFUSED
+
+
+def _word(text: str, option: type) -> object:
+    """Return what papermill's command line makes of a text, or ``_REFUSED``; YAML's words for a boolean serve too."""
+    if option is bool:
+        return yaml.SafeLoader.bool_values.get(text.lower(), _REFUSED)
+    try:
+        number = option(text)
+    except ValueError:
+        return _REFUSED
+    return number if number == number else _REFUSED
+
+
+def _declared_type(node: ast.expr) -> object:
+    match node:
+        case ast.Name(id=name) if name in _SCALARS:
+            return _SCALARS[name]
+        case ast.Constant(value=None):
+            return types.NoneType
+        case ast.Subscript(value=ast.Name(id="list"), slice=of):
+            return list[_declared_type(of)]
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), of])):
+            return dict[str, _declared_type(of)]
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _declared_type(left) | _declared_type(right)
+    raise ValueError(ast.unparse(node))
+
+
+def parse(source: str) -> Spec:
+    """Read the parameters out of the source of a ``parameters`` cell, in the order of their lines.
+
+    Raises
+    ------
+    ParameterError
+        If a line is not of the form ``name: type = default  # legal values: meaning``, or a default is not legal.
+    """
+    source = _without_magic(source)
+    try:
+        body = ast.parse(source).body
+        comments = _comments(source)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise ParameterError(
+            f"expected plain Python in the parameters cell, got what does not parse ({error}): correct it"
+        ) from error
+    spec = {}
+    for statement in body:
+        line = ast.get_source_segment(source, statement)
+        try:
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                raise ValueError(line)
+            rule, colon, meaning = comments[statement.end_lineno].partition(":")
+            if not colon or not settings.is_rule(rule):
+                raise ValueError(rule)
+            name, declared = statement.target.id, _declared_type(statement.annotation)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ParameterError(
+                "expected each line of the parameters cell to read `name: type = default  # legal values: meaning`, "
+                "with legal values `any`, `in [low, high)`, `one of a, b` or `subset of a, b`, got "
+                f"`{line}`: correct it"
+            ) from error
+        parameter = Parameter(name, declared, _literal(name, statement.value), rule, meaning.strip())
+        parameter.check(parameter.default)
+        spec[name] = parameter
+    return spec
+
+
+def _literal(name: str, node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError) as error:
+        raise ParameterError(
+            f"expected the value of {name} itself in the parameters cell, got `{ast.unparse(node)}`: write it out"
+        ) from error
+
+
+def _comments(source: str) -> dict[int, str]:
+    """Return the comments of a source by their lines."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _without_magic(source: str) -> str:
+    """Return what stands below a cell magic such as ``%%time``, as it was written or as IPython has translated it."""
+    match _statements(source):
+        case [
+            ast.Expr(value=ast.Call(func=ast.Attribute(attr="run_cell_magic"), args=[_, _, ast.Constant(value=below)]))
+        ]:
+            return below
+    return re.sub(r"\A\s*%%(time|capture)\b.*\n", "", source)
+
+
+def read_notebook(path: str | PathLike) -> "nbformat.NotebookNode":
+    """Read a notebook file.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        raise ParameterError(
+            f"expected a Jupyter notebook, got {str(path)!r}, which cannot be read as one ({type(error).__name__}): "
+            "give the path of an .ipynb file"
+        ) from error
+
+
+def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
+    """Read the parameters of a notebook, given as a path or as the notebook itself.
+
+    Raises
+    ------
+    ParameterError
+        If the file is no notebook, or has no cell tagged ``parameters``, or the cell does not parse.
+    """
+    notebook = notebook if isinstance(notebook, Mapping) else read_notebook(notebook)
+    for cell in notebook["cells"]:
+        if "parameters" in cell["metadata"].get("tags", ()):
+            return parse(cell["source"])
+    raise ParameterError("expected a cell tagged `parameters` in the notebook, got none: add the tag to that cell")
+
+
+def injected(notebook: Mapping) -> dict[str, object]:
+    """Return the parameters that papermill has injected into a notebook; none where it has not run yet.
+
+    Raises
+    ------
+    ParameterError
+        If the cell holds anything but values.
+    """
+    for cell in notebook["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", ()):
+            pairs = [
+                (name, statement.value) for statement in _statements(cell["source"]) for name in _targets(statement)
+            ]
+            return {name: _literal(name, value) for name, value in pairs if name not in _OF_PAPERMILL}
+    return {}
+
+
+def check(values: Mapping[str, object], spec: Spec) -> dict[str, object]:
+    """Return all parameters: the given values in their declared types, and defaults for the rest.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or a value is not legal; the sentence names the parameter and the legal values.
+    """
+    _refuse_unknown(values, spec)
+    return {name: parameter.check(values.get(name, parameter.default)) for name, parameter in spec.items()}
+
+
+def _refuse_unknown(names: Iterable[str], spec: Spec) -> None:
+    for name in names:
+        if name not in spec:
+            near = difflib.get_close_matches(name, spec, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(spec)}"
+            raise ParameterError(f"expected a parameter of this notebook, got {name}: {hint}")
+
+
+def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
+    """Check the parameters in a running notebook, and write them back in their declared types.
+
+    Call it as ``parameters.check_namespace(globals())`` in the cell after the parameters. The names and legal values
+    are those of the last parameters cell that ran; whatever a cell between that one and the check has set (papermill
+    injects one there) counts as a parameter. Returns all parameters.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, a value is not legal, or no parameters cell has run in this session.
+    """
+    found = _last_parameters_cell(list(namespace.get("In", ()))) or _last_parameters_cell(_compiled_cells())
+    if found is None:
+        raise ParameterError(
+            "expected to run in a notebook after its parameters cell, got a session in which none has run: run it first"
+        )
+    spec, given = found
+    _refuse_unknown(given, spec)
+    values = check({name: namespace[name] for name in spec if name in namespace}, spec)
+    namespace.update(values)
+    _follow(namespace, values)
+    return values
+
+
+def _follow(namespace: dict[str, object], values: dict[str, object]) -> None:
+    """Check the parameters cell whenever it is run again alone, and keep `values`, which are recorded, in step."""
+    shell = namespace.get("get_ipython", lambda: None)()
+    if shell is None:
+        return
+
+    def again(result: typing.Any) -> None:
+        if result.success and _is_parameters_cell(_without_magic(result.info.raw_cell)):
+            spec = parse(result.info.raw_cell)
+            values.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
+            namespace.update(values)
+
+    for callback in shell.events.callbacks["post_run_cell"]:
+        if callback.__qualname__ == again.__qualname__:
+            shell.events.unregister("post_run_cell", callback)
+    shell.events.register("post_run_cell", again)
+
+
+def _compiled_cells() -> list[str]:
+    """Return the sources of the cells that this kernel has compiled, oldest first.
+
+    nbval runs cells without storing them in the input history; for its tracebacks IPython keeps them all the same.
+    """
+    cells = [(name, entry) for name, entry in linecache.cache.items() if _CELL_FILE.search(name) and len(entry) == 4]
+    return ["".join(lines) for _, (_, _, lines, _) in cells]
+
+
+def _last_parameters_cell(history: Sequence[str]) -> tuple[Spec, list[str]] | None:
+    """Find the last parameters cell of an input history, and the names set between it and the check."""
+    history = [_without_magic(source) for source in history]
+    place = max((i for i, source in enumerate(history) if _is_parameters_cell(source)), default=None)
+    if place is None:
+        return None
+    between = itertools.takewhile(lambda source: "check_namespace" not in source, history[place + 1 :])
+    names = [name for source in between for statement in _statements(source) for name in _targets(statement)]
+    return parse(history[place]), [name for name in names if name not in _OF_PAPERMILL]
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except SyntaxError:
+        return []
+
+
+def _is_parameters_cell(source: str) -> bool:
+    """Say whether a line of a cell declares a parameter; what else stands there is for `parse` to refuse by name."""
+    lines = {statement.end_lineno for statement in _statements(source) if _targets(statement)}
+    return bool(lines) and any(
+        line in lines and ":" in comment and settings.is_rule(comment.partition(":")[0])
+        for line, comment in _comments(source).items()
+    )
+
+
+def _targets(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement assigns."""
+    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    assigns = isinstance(statement, ast.Assign | ast.AnnAssign)
+    return [target.id for target in targets if isinstance(target, ast.Name)] if assigns else []

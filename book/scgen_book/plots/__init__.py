@@ -1,0 +1,85 @@
+"""Every figure, drawn from arrays, histories or results tables, five inches wide so that a phone shows it.
+
+Nothing is computed here that a reader would quote: scores come in with the data.
+"""
+
+from scgen_book.plots.base import palette, style
+from scgen_book.plots.claims import paper_beside_run
+from scgen_book.plots.comparison import comparison_dots, direction, gap_table, score_table
+from scgen_book.plots.denoising import (
+    calibration,
+    de_heatmaps,
+    dispersion_models,
+    dropped_density,
+    marker_violins,
+    precision_recall,
+    truth_scatter,
+)
+from scgen_book.plots.diagram import diagram
+from scgen_book.plots.embedding import cluster_table, embedding_panels, score_panels, silhouette_bars
+from scgen_book.plots.simulation import (
+    augmentation_curve,
+    cell_images,
+    cell_violins,
+    confusions,
+    correlation_maps,
+    gene_agreement,
+    loss_parts,
+    mean_variance,
+    network_diagram,
+    score_bars,
+    simulated_embeddings,
+)
+from scgen_book.plots.training import (
+    adversarial_curves,
+    divergence,
+    gan_curves,
+    history_panels,
+    logit_histograms,
+    loss_curves,
+    objective_curves,
+    weights_moved,
+)
+from scgen_book.plots.trajectory import pseudotime_strips
+
+__all__ = [
+    "adversarial_curves",
+    "augmentation_curve",
+    "calibration",
+    "cell_images",
+    "cell_violins",
+    "cluster_table",
+    "comparison_dots",
+    "confusions",
+    "correlation_maps",
+    "de_heatmaps",
+    "diagram",
+    "direction",
+    "dispersion_models",
+    "divergence",
+    "dropped_density",
+    "embedding_panels",
+    "gan_curves",
+    "gap_table",
+    "gene_agreement",
+    "history_panels",
+    "logit_histograms",
+    "loss_curves",
+    "loss_parts",
+    "marker_violins",
+    "mean_variance",
+    "network_diagram",
+    "objective_curves",
+    "palette",
+    "paper_beside_run",
+    "precision_recall",
+    "pseudotime_strips",
+    "score_bars",
+    "score_panels",
+    "score_table",
+    "silhouette_bars",
+    "simulated_embeddings",
+    "style",
+    "truth_scatter",
+    "weights_moved",
+]

@@ -1,0 +1,142 @@
+"""Cells in two dimensions, and scores of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from scgen_book.plots.base import MARKERS, PAPER, RUN, WIDTH, axes, coded, grid, legend_below, palette, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def embedding_panels(
+    embeddings: Mapping[str, tuple[np.ndarray, float]], groups: Sequence, axes_name: str = "PC"
+) -> Figure:
+    """Draw the same cells in several embeddings (figure A1).
+
+    Parameters
+    ----------
+    embeddings
+        For each method the coordinates, cells × 2, and their silhouette, which stands in the title (NaN: none).
+    groups
+        Group of each cell.
+    axes_name
+        "PC" or "t-SNE ", completed by 1 and 2.
+
+    Returns
+    -------
+    Figure
+        One panel a method, two in a row.
+    """
+    codes, names = coded(groups)
+    fig, panels = grid(len(embeddings), 2.3)
+    for ax, (method, (coordinates, score)) in zip(panels, embeddings.items(), strict=False):
+        for k, (name, colour) in enumerate(zip(names, palette(len(names)), strict=True)):
+            own, marker = coordinates[codes == k], MARKERS[k // 10 % len(MARKERS)]
+            ax.scatter(own[:, 0], own[:, 1], s=4, lw=0, color=colour, marker=marker, label=name)
+        ax.set(title=method if np.isnan(score) else f"{method}\nsilhouette {score:.2f}", xticks=[], yticks=[])
+        ax.set(xlabel=f"{axes_name}1", ylabel=f"{axes_name}2")
+    handles, labels = panels[0].get_legend_handles_labels()
+    # three columns of long names are wider than the panels
+    columns = 3 if max(map(len, labels)) <= 18 else 2
+    fig.legend(handles, labels, loc="outside lower center", ncols=columns, markerscale=3)
+    return fig
+
+
+def silhouette_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the silhouette of each method with the published value beside it (figure A1).
+
+    Parameters
+    ----------
+    table
+        Columns method, value, sd and published; NaN stands for what is not known.
+    ax
+        Axes to draw on.
+
+    Returns
+    -------
+    Axes
+        A bar a method, its sd as a line, the published value as a diamond.
+    """
+    ax = ax or axes(0.5 * len(table) + 1)
+    y = np.arange(len(table))[::-1]
+    ax.barh(y, table["value"], xerr=table["sd"].fillna(0), color=RUN, height=0.6, label="this run (± sd)")
+    ax.plot(table["published"], y, "D", color=PAPER, mec="black", ls="none", label="published")
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set(yticks=y, yticklabels=table["method"], xlabel="silhouette width (−1 to 1)")
+    legend_below(ax)
+    return ax
+
+
+def score_panels(table: pd.DataFrame, score: str) -> Figure:
+    """Draw a score of several methods beside published values, a panel a setting (DR-A, figure F5).
+
+    Parameters
+    ----------
+    table
+        Columns panel, method, value, sd and published; NaN stands for what is not known.
+    score
+        Name of the score, at the axis.
+
+    Returns
+    -------
+    Figure
+        A bar a method, its sd as a line, the published value as a diamond.
+    """
+    parts = dict(list(table.groupby("panel", sort=False)))
+    rows = [len(part) for part in parts.values()]
+    fig, panels = plt.subplots(
+        len(parts), 1, figsize=(WIDTH, 0.27 * sum(rows) + 0.45 * len(parts) + 0.6), height_ratios=rows, sharex=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    run = "this run (± sd)" if table["sd"].notna().any() else "this run"
+    for ax, (name, part) in zip(panels[:, 0], parts.items(), strict=True):
+        y = np.arange(len(part))[::-1]
+        ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label=run)
+        ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
+        ax.set(yticks=y, yticklabels=part["method"], title=name)
+    panels[-1, 0].set_xlabel(plain(score))
+    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def cluster_table(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw which classes the cells of each cluster come from (DR-A, figure F7).
+
+    Parameters
+    ----------
+    table
+        Numbers of cells, a row a class and a column a cluster.
+    ax
+        Axes to draw on.
+
+    Returns
+    -------
+    Axes
+        Shares of a class by colour, numbers of cells as text.
+    """
+    ax = ax or axes(0.3 * len(table) + 1)
+    share = table.to_numpy() / np.maximum(table.to_numpy().sum(axis=1, keepdims=True), 1)
+    image = ax.imshow(share, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), cells in np.ndenumerate(table.to_numpy()):
+        if cells:
+            ax.text(
+                j, i, int(cells), ha="center", va="center", fontsize=8, color="black" if share[i, j] > 0.5 else "white"
+            )
+    ax.set(
+        xticks=range(table.shape[1]),
+        xticklabels=table.columns,
+        yticks=range(len(table)),
+        yticklabels=[plain(name) for name in table.index],
+    )
+    ax.set_xlabel("cluster")
+    ax.spines[:].set_visible(False)
+    ax.figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
+    return ax

@@ -1,0 +1,270 @@
+"""What a run measured, beside what the papers say: records, their provenance, and the table of both."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scgen_book import provenance
+from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim, claim, claims, verdict
+from scgen_lib import files
+from scgen_lib.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+
+# Blue to orange: told apart with any colour vision, and the shape says the same.
+COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
+# Whose a finding is, in words; and of which kind it can be.
+OWNERS = {
+    "paper": "the paper's code",
+    "figure": "the figure's notebook",
+    "reproduction": "the student reproduction",
+    "stack": "today's libraries",
+}
+KINDS = ("contradicts", "undescribed", "numerical")
+
+
+@dataclass(frozen=True)
+class Display:
+    """What a notebook shows as HTML."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+class Run:
+    """The values that a notebook measures, recorded beside the claims.
+
+    Parameters
+    ----------
+    name
+        Name of the run or of its paper's chapter.
+    parameters
+        The notebook's parameters.
+    seed
+        Seed of the run.
+    dataset
+        What is known of the data, as in ``adata.uns["dataset"]``; ``name`` is the data of a record by default.
+    out
+        Folder of ``records.json``; None writes nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        seed: int = 0,
+        dataset: Mapping[str, object] | None = None,
+        out: str | None = None,
+    ):
+        self.name, self.seed, self.out = name, seed, out
+        # not a copy: in a live session an edited parameters cell keeps them in step (see parameters.check_namespace)
+        self.parameters = {} if parameters is None else parameters
+        self.dataset = dict(dataset or {})
+        self.records: list[dict] = []
+        self.findings: list[dict] = []
+        self.started = provenance.now()
+
+    def add(
+        self,
+        claim_id: str | None,
+        metric: str,
+        value: float,
+        *,
+        seed: int | None = None,
+        dataset: str | None = None,
+        variant: str | None = None,
+        method: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Record one value; a value that is not finite is kept as None with a note.
+
+        Raises
+        ------
+        InputError
+            If there is no claim of that id.
+        """
+        if claim_id is not None:
+            claim(claim_id)
+        number = float(value)
+        if not math.isfinite(number):
+            number, note = None, "; ".join(filter(None, (note, f"value was {value}")))
+        self.records.append({
+            "claim": claim_id, "metric": metric, "value": number, "seed": int(self.seed if seed is None else seed),
+            "dataset": dataset or self.dataset.get("name"), "variant": variant, "method": method, "note": note,
+        })  # fmt: skip
+
+    def finding(
+        self,
+        name: str,
+        does: str,
+        instead: str,
+        quantity: str,
+        *,
+        owner: Literal["paper", "figure", "reproduction", "stack"],
+        kind: Literal["contradicts", "undescribed", "numerical"],
+        released: float | Sequence[float],
+        otherwise: float | Sequence[float],
+        part: bool = False,
+        figure: str | None = None,
+    ) -> None:
+        """Record what a piece of code does, the other way, and one quantity measured both ways.
+
+        What is not finite on one side has not been measured: it is left out.
+
+        Parameters
+        ----------
+        name
+            Name of the finding in the chapter's table.
+        does, instead
+            What the code does, and the other way; words without a full stop.
+        quantity
+            What was measured, with its unit.
+        owner
+            Whose it is: the paper's released code, the notebook of a figure, the student reproduction, or the libraries
+            that the same code meets today.
+        kind
+            ``contradicts``: the description says the other way; ``undescribed``: it says nothing; ``numerical``: the
+            formula is the described one and its numbers fail.
+        released, otherwise
+            Its value or values (one a seed) in that code and in the other way.
+        part
+            Whether it is a property of a part (weights, settings, time), and not a score of the chapter's result.
+        figure
+            Label of the figure of the chapter that shows it.
+
+        Raises
+        ------
+        ParameterError
+            An owner or a kind that there is not.
+        """
+        for word, value, legal in (("owner", owner, OWNERS), ("kind", kind, KINDS)):
+            if value not in legal:
+                raise ParameterError(f"expected {word} to be one of {', '.join(legal)}, got {value!r}: choose one")
+        sides = [[float(x) for x in (side if isinstance(side, Iterable) else [side])] for side in (released, otherwise)]
+        if all(side and all(map(math.isfinite, side)) for side in sides):
+            self.findings.append({
+                "name": name, "does": does, "instead": instead, "quantity": quantity, "owner": owner, "kind": kind,
+                "released": sides[0], "otherwise": sides[1], "part": bool(part), "figure": figure,
+            })  # fmt: skip
+
+    def table(self, paper: str) -> "pd.DataFrame":
+        """Return the paper beside this run, a row a claim (see :func:`compare`)."""
+        return compare(claims(paper), self.records, self.parameters)
+
+    def show(self, paper: str) -> "Display":
+        """Return :meth:`table` for display: what this run has a value or a verdict for, then the rest, folded."""
+        table = self.table(paper)
+        idle = table["verdict"].eq(NOT_TESTED) & table["seeds"].eq(0)
+        shown = style(table[~idle]).to_html() if (~idle).any() else "<p>No claim of the paper was measured.</p>"
+        if idle.any():
+            summary = f"<summary>{idle.sum()} claims of which this run has no value, with the reason</summary>"
+            shown += f"<details>{summary}{style(table[idle]).to_html()}</details>"
+        return Display(shown)
+
+    def save(self) -> Path | None:
+        """Write ``<out>/records.json`` with its provenance, and return the path; with ``out=None`` do nothing."""
+        if self.out is None:
+            return None
+        path = Path(self.out) / "records.json"
+        content = {
+            "run": self.name, "seed": self.seed, "parameters": self.parameters, "dataset": self.dataset,
+            "provenance": provenance.collect() | {
+                "edition": self.parameters.get("edition"),
+                "started": self.started.isoformat(timespec="seconds"),
+                "duration_s": round((provenance.now() - self.started).total_seconds(), 1),
+            },
+            "records": self.records, "findings": self.findings,
+        }  # fmt: skip
+        files.write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
+        return path
+
+
+def _plain(value: object) -> object:
+    """Turn NumPy's numbers and arrays into what JSON knows."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def compare(
+    of: Iterable[Claim], records: Iterable[Mapping], parameters: Mapping[str, object] | None = None
+) -> "pd.DataFrame":
+    """Join claims and records: a row for each claim, data set and variant, and one for a claim without a record.
+
+    Returns
+    -------
+    DataFrame with the columns claim, where, metric, published, unit, variant, mean, sd (over seeds, ddof 1), seeds
+    (their number), dataset, verdict and reason; mean and sd are NaN where there is no number.
+    """
+    import pandas as pd
+
+    groups: dict[tuple, dict[str, dict[int, float | None]]] = {}
+    for record in records:
+        key = record["dataset"], record["variant"]
+        groups.setdefault(key, {}).setdefault(record["claim"], {})[record["seed"]] = record["value"]
+    rows = []
+    for item in of:
+        ids = [x for part in item.relation for x in (part["of"], part.get("minus")) if x] or [item.id]
+        found = [(key, group) for key, group in groups.items() if any(group.get(i) for i in ids)]
+        # Values without a variant (the observed data, say) serve the relations of every variant on the same data.
+        variants = [hit for hit in found if hit[0][1] is not None]
+        for (dataset, variant), group in (variants if item.relation and variants else found) or [((None, None), {})]:
+            values = groups.get((dataset, None), {}) | group
+            numbers = [v for v in values.get(item.id, {}).values() if v is not None]
+            judged = verdict(item, values, dataset, parameters)
+            rows.append({
+                "claim": item.id, "where": item.where, "metric": item.metric, "published": item.value,
+                "unit": item.unit, "variant": variant,
+                "mean": statistics.fmean(numbers) if numbers else math.nan,
+                "sd": statistics.stdev(numbers) if len(numbers) > 1 else math.nan,
+                "seeds": len(numbers), "dataset": dataset or item.dataset,
+                "verdict": judged.word, "reason": judged.reason,
+            })  # fmt: skip
+    return pd.DataFrame(rows).astype({"published": float})
+
+
+def words(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the table of :func:`compare` as text for readers: numbers rounded, with unit, spread and seeds."""
+    import pandas as pd
+
+    rows = []
+    for row in table.itertuples():
+        run = "–"
+        if row.seeds:
+            run = rounded(row.mean, 3) + (f" ± {rounded(row.sd, 2)}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
+        unit = "" if row.unit in ("1", "silhouette") else f" {row.unit}"
+        rows.append({
+            "claim": row.metric + (f" ({row.variant})" if isinstance(row.variant, str) else ""),
+            "published": "–" if math.isnan(row.published) else f"{rounded(row.published, 6)}{unit}",
+            "this run": run, "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
+            "data": row.dataset, "where": row.where,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def rounded(value: float, digits: int) -> str:
+    """Round to significant digits, but show thousands in full: a count is right or wrong in its last place."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def style(table: "pd.DataFrame") -> "Styler":
+    """Return the table of :func:`compare` for display, with the verdict by word, shape and colour."""
+    shown = words(table).drop(columns="where")
+    return (
+        shown.style.hide(axis="index")
+        .map(lambda word: f"color: {_colour(word[2:])}; font-weight: 600", subset=["verdict"])
+        .set_properties(subset=["published", "this run", "verdict"], **{"white-space": "nowrap"})
+        .set_properties(**{"text-align": "left", "vertical-align": "top"})
+    )
+
+
+def _colour(word: str) -> str:
+    """Return the colour of a verdict in CSS: the book's, which knows of light and dark, or else that for white."""
+    return f"var(--verdict-{word.replace(' ', '-')}, {COLOURS[word]})"

@@ -1,0 +1,9 @@
+from scgen_book.chance import beyond_chance
+
+
+def test_three_seeds_at_least_tell_an_effect_from_chance_and_equal_seeds_are_paired():
+    assert beyond_chance([1.0, 1.1], [2.0, 2.1]) is None
+    assert beyond_chance([1.0, 2.0, 3.0], [1.6, 2.4, 2.0]) is False
+    # the seeds differ more than the sides do, and every pair says the same
+    assert beyond_chance([1.0, 5.0, 9.0], [1.1, 5.2, 9.1]) is True
+    assert beyond_chance([1.0, 5.0, 9.0], [1.1, 5.2, 9.1, 5.0]) is False
