@@ -18,6 +18,8 @@ from scgen_lib import settings
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
+from scgen_lib.models.scgan import ScGAN
+from scgen_lib.models.scgan.cells import process
 from scgen_lib.settings import Option, Settings, arguments, checked, chosen, declared, option
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -182,8 +184,8 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
     assert told(Literal["a", "b"] | None) == "str | None"
 
 
-# The models of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"dca": (DCA, Student)}
+# The models of a chapter, whose parameters cell has a line for each of their arguments; and functions likewise.
+CHAPTERS = {"dca": (DCA, Student), "scgan": (ScGAN, process)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -192,7 +194,7 @@ def test_the_parameters_cells_have_the_declared_lines(chapter):
     cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
     lines = {line.partition(":")[0]: line for line in cell.splitlines()}
     for model in CHAPTERS[chapter]:
-        for argument in (arguments(model) | arguments(model.fit)).values():
+        for argument in (arguments(model) | arguments(getattr(model, "fit", model))).values():
             if argument.flat is None:
                 continue
             line = lines[argument.flat]

@@ -9,7 +9,7 @@ from scgen_book import provenance
 LIBRARY = sorted((provenance.ROOT / "scgen_lib").rglob("*.py"))
 OF_THE_BOOK = {"scgen_book", "papermill", "nbformat", "seaborn", "snakemake", "jupyter_book", "matplotlib"}
 # to be removed with their settings
-NOT_YET = {"dr_a.py", "scgan.py"}
+NOT_YET = {"dr_a.py"}
 
 
 def imported(path):

@@ -42,10 +42,11 @@ def process(
     min_class_size: Annotated[int, Option("in [0, inf)", "smaller classes are dropped, and named")] = 0,
     library_size: Annotated[float, arguments(ScGANSettings)["library_size"].option] = 20000.0,
     valid_cells: Annotated[
-        float, Option("in [0, inf)", "validation cells, a number or a share", origin="input_ds.split.valid_cells")
+        float,
+        Option("in [0, inf)", "validation cells, a number or a share below 1", origin="input_ds.split.valid_cells"),
     ] = 0.0,
     test_cells: Annotated[
-        float, Option("in [0, inf)", "held-out cells, a number or a share", origin="input_ds.split.test_cells")
+        float, Option("in [0, inf)", "held-out cells, a number or a share below 1", origin="input_ds.split.test_cells")
     ] = 0.3,
     stratify: Annotated[
         bool, Option("any", "every class has its share in every part", origin="input_ds.split.balanced_split")
