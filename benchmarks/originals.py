@@ -184,12 +184,12 @@ def db_aae_on_a_simulation(dataset: str, **settings: object) -> Case:
 def scgan(seed: int) -> tuple[dict[str, float], int]:
     """Cells and losses after 200 outer steps."""
     from scgen_lib.models.scgan import ScGAN
-    from scgen_lib.models.scgan_cells import scaled
+    from scgen_lib.models.scgan.cells import scaled
 
     adata = data.load("pbmc68k_reduced")
     train = np.sort(np.random.RandomState(0).permutation(adata.n_obs)[:490])
-    model = ScGAN(variant="faithful", conditional=False, seed=seed)
-    model.fit(adata, train=train, steps=200, batch_size=128, steps_per_epoch=1)
+    model = ScGAN.faithful(conditional=False, seed=seed)
+    model.fit(adata[train], steps=200, batch_size=128, steps_per_epoch=1)
     held_out = np.setdiff1d(np.arange(adata.n_obs), train)
     real = np.log1p(dense(scaled(get_counts(adata)[held_out], 20000.0)))
     made = np.log1p(dense(model.simulate(len(held_out)).X))

@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from scgen_lib import training
-from scgen_lib.models.scgan import ScGAN, ScGANNet
+from scgen_lib.models.scgan import ScGAN
+from scgen_lib.models.scgan.net import ScGANNet
 
 CELLS, CLASSES, BATCH, TOTAL = 2000, 10, 128, 20000.0
 
@@ -33,7 +34,7 @@ class Session:
 
     def noise(self) -> tuple[np.ndarray, np.ndarray]:
         wanted = self.eye[self.rng.integers(0, CLASSES, BATCH)]
-        return self.rng.standard_normal((BATCH, self.net.latent_dim), "float32"), wanted
+        return self.rng.standard_normal((BATCH, self.net.settings.latent_dim), "float32"), wanted
 
     def __call__(self, steps: int) -> None:
         for _ in range(steps):

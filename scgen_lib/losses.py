@@ -6,7 +6,6 @@ no ε is needed inside a logarithm; the forms that the original code computes st
 """
 
 import math
-from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -162,30 +161,3 @@ def kl_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     """
     # expm1 keeps what is left of σ² − 1 − ln σ² near σ = 1
     return 0.5 * tf.reduce_sum(mean**2 + (tf.math.expm1(log_var) - log_var), axis=-1)
-
-
-def input_slopes(critic: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, *, epsilon: float = 1e-12) -> tf.Tensor:
-    """Length of the gradient of a critic with respect to its input, cell by cell; differentiable in the critic.
-
-    Parameters
-    ----------
-    critic
-        From cells (B, G) to scores (B,).
-    x
-        Cells, (B, G).
-    epsilon
-        Added to the squared length, whose root has no derivative at 0.
-
-    Returns
-    -------
-    tf.Tensor
-        s = (Σ_genes (∂D/∂x)² + ε)^½, (B,). The penalty of a Wasserstein GAN is λ times the mean of (s − 1)².
-
-    References
-    ----------
-    Gulrajani et al. 2017, Improved training of Wasserstein GANs, eq. 3; https://arxiv.org/abs/1704.00028
-    """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        score = critic(x)
-    return tf.sqrt(tf.reduce_sum(tape.gradient(score, x) ** 2, axis=1) + epsilon)

@@ -51,7 +51,7 @@ class Option:
     meaning
         What it does, with its unit.
     released
-        Its value in the released code, where the default is another one.
+        Its value in the released code, where the default is another one, or where that code has no other.
     finding
         Name of the finding that this value of the released code causes.
     origin
@@ -84,8 +84,13 @@ class Argument:
 
     @property
     def deviates(self) -> bool:
-        """Whether the released code has another value than the default."""
+        """Whether the faithful model has the value of the released code, and no other."""
         return self.option.released is not _SAME
+
+    @property
+    def fixed(self) -> bool:
+        """Whether that value is the default's too, so that only the repaired model has others."""
+        return self.deviates and plain(self.option.released) == plain(self.default)
 
     @property
     def may_be_none(self) -> bool:
@@ -125,7 +130,9 @@ class Argument:
         own = default is not _SAME and default != plain(self.default)
         value, kind = (default if own else plain(self.default)), type_told(self.type)
         meaning = self.option.meaning
-        if self.deviates:
+        if self.fixed:
+            meaning += f"; always {_word(self.default)} if faithful"
+        elif self.deviates:
             value = default if own else None
             meaning += f"; None: {_word(self.option.released)} if faithful, {_word(self.default)} if repaired"
             kind += "" if "None" in kind else " | None"

@@ -145,23 +145,3 @@ def test_small_kl_divergences_keep_their_digits_in_single_precision():
     # ½ (eᵛ − 1 − v) ≈ v²/4
     kl = losses.kl_standard_normal(*tensors([[0.0]], [[1e-3]], dtype="float32"))
     np.testing.assert_allclose(kl, 0.25e-6, rtol=1e-3)
-
-
-def test_slopes_of_a_linear_critic_are_the_norm_of_its_weights():
-    w = tf.Variable([3.0, -4.0, 12.0])
-    x = tf.constant(np.random.default_rng(0).normal(size=(6, 3)), tf.float32)
-    with tf.GradientTape() as tape:
-        slopes = losses.input_slopes(lambda v: tf.linalg.matvec(v, w) + 7.0, x)
-        penalty = tf.reduce_mean((slopes - 1.0) ** 2)
-    np.testing.assert_allclose(slopes, 13.0, rtol=1e-6)
-    assert float(penalty) == pytest.approx(144.0)
-    np.testing.assert_allclose(tape.gradient(penalty, w), 2 * 12 * w.numpy() / 13, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("epsilon", "finite"), [(1e-12, True), (0.0, False)])
-def test_a_slope_of_zero_has_a_gradient_with_epsilon_only(epsilon, finite):
-    w = tf.Variable([0.0, 0.0])
-    with tf.GradientTape() as tape:
-        slopes = losses.input_slopes(lambda v: tf.linalg.matvec(v, w), tf.ones((2, 2)), epsilon=epsilon)
-        penalty = tf.reduce_mean((slopes - 1.0) ** 2)
-    assert np.isfinite(tape.gradient(penalty, w)).all() == finite

@@ -78,6 +78,7 @@ def test_a_parameter_file_that_asks_for_clusters_gets_them(tmp_path):
     def prepared(**given):
         namespace = parameters.check({"parameters_json": str(tmp_path / "parameters.json")} | given,
                                      parameters.from_notebook(notebook))  # fmt: skip
+        namespace |= {"settings": dict(namespace)}  # what the cell before returns
         exec(code[2], namespace)
         return namespace
 

@@ -22,6 +22,8 @@ from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.students import Student
 from scgen_lib.models.dr_a import DRA
+from scgen_lib.models.scgan import ScGAN
+from scgen_lib.models.scgan.cells import process
 from scgen_lib.settings import Option, Settings, arguments, checked, chosen, declared, option
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,7 @@ class ThingSettings(Settings):
     clip_norm: float | None = option(5.0, "in (0, inf)", "largest norm; None: any", released=None)
     loss: Literal["stable", "released"] = option("stable", meaning="the loss", released="released", finding="T1")
     on: bool = option(True, meaning="a switch")
+    decay: bool = option(True, meaning="a decay", released=True)
     seed: int = option(0, "in [0, 9]", "of everything", flat=None)
 
     def check(self):
@@ -106,10 +109,15 @@ def test_settings_are_frozen_and_what_a_model_learns_is_not():
 
 def test_the_faithful_model_has_every_released_value_and_refuses_a_change_of_one_by_name():
     assert Thing.faithful(hidden=(2,)).values() == {
-        "hidden": [2], "learning_rate": 1e-3, "clip_norm": None, "loss": "released", "on": True, "seed": 0,
+        "hidden": [2], "learning_rate": 1e-3, "clip_norm": None, "loss": "released", "on": True, "decay": True,
+        "seed": 0,
     }  # fmt: skip
     with pytest.raises(ParameterError, match="expected loss = 'released', as in the released code"):
         Thing.faithful(loss="stable")
+    # what the released code fixes whatever is asked, the repaired model has too, unless asked
+    with pytest.raises(ParameterError, match="expected decay = True, as in the released code"):
+        Thing.faithful(decay=False)
+    assert not Thing(decay=False).decay
     assert Thing.faithful(loss="released").loss == "released"
     assert Thing.faithful(loss="stable", except_for=["loss"]).loss == "stable"
     with pytest.raises(ParameterError, match="'repaired' or 'faithful', got 'both'"):
@@ -146,6 +154,7 @@ def test_the_line_of_a_notebook_follows():
         "loss: str | None = None  # one of stable, released: the loss; None: released if faithful, stable if repaired"
     )
     assert lines["on"] == "on: bool = True  # any: a switch"
+    assert lines["decay"] == "decay: bool = True  # any: a decay; always True if faithful"
     assert arguments(Thing)["seed"].flat is None
     own = arguments(Thing.fit)["epochs"].line(20)
     assert own == "epochs: int = 20  # in [1, inf): passes; elsewhere 3"
@@ -180,7 +189,7 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
 
 
 # The models and functions of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"cvae": (CVAE, split), "db_aae": (DBAAE,), "dca": (DCA, Student), "dr_a": (DRA,)}
+CHAPTERS = {"cvae": (CVAE, split), "db_aae": (DBAAE,), "dca": (DCA, Student), "dr_a": (DRA,), "scgan": (ScGAN, process)}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

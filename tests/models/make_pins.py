@@ -59,7 +59,7 @@ def cvae(cells: anndata.AnnData, variant: str, seed: int = 0) -> Pinned:
 
 def scgan(cells: anndata.AnnData, variant: str, conditional: bool) -> Pinned:
     layers = {"gen_layers": [6, 5], "critic_layers": [7, 5], "latent_dim": 3, "library_size": 200.0}
-    model = ScGAN(variant=variant, conditional=conditional, **layers)
+    model = ScGAN.variant(variant, conditional=conditional, **layers)
     model.fit(cells, steps=4, batch_size=8, steps_per_epoch=2)
     return model, _matrix(model.simulate({"A": 3, "B": 2} if conditional else 5))
 

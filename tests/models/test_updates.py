@@ -183,7 +183,7 @@ def test_scgan_steps_by_its_amsgrad_at_a_rate_that_decays(monkeypatch, adata, co
         net.critic_optimizer = critic
 
     def make():
-        return ScGAN(variant="faithful", conditional=conditional, gen_layers=[6, 5], critic_layers=[7, 5], latent_dim=3)
+        return ScGAN.faithful(conditional=conditional, gen_layers=[6, 5], critic_layers=[7, 5], latent_dim=3)
 
     compare(monkeypatch, adata, make, attach, jit=jit, rate=1e-4, size=48, steps=10, batch_size=8)
 

@@ -25,7 +25,7 @@ from scgen_lib.metrics.arrays import Matrix
 from scgen_lib.metrics.realism import Cells
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
-from scgen_lib.models.scgan_cells import OWN_SPLIT, process
+from scgen_lib.models.scgan.cells import OWN_SPLIT, process
 from scgen_lib.preprocess import LogNormaliser
 
 #: What a comparison takes where its settings name nothing else: the published trainings, and the protocol in full.
@@ -348,8 +348,8 @@ def gan(case: Case, seed: int, settings: Mapping, conditional: bool) -> Made:
     first, last = chosen["gan_lr"]
     # What the released code has no name for is of the other variant alone.
     ours = {"critic_input_scale": chosen["gan_input_scale"], "bn_momentum": chosen["gan_momentum"]}
-    model = ScGAN(
-        variant=chosen["gan_variant"],
+    model = ScGAN.variant(
+        chosen["gan_variant"],
         conditional=conditional,
         gen_layers=chosen["gan_layers"],
         critic_layers=chosen["gan_layers"][::-1],

@@ -189,7 +189,8 @@ def test_a_faithful_gan_trains_with_the_values_of_the_release(files, monkeypatch
     got = table(files["typed"], ["scgan", "cscgan"], **of)
     assert got["reason"].isna().all(), got["reason"].dropna().unique()
     for model in trained:
-        assert (model.net.released, model.net.input_scale) == (variant == "faithful", scale)
+        assert model.values() == ScGAN.variant(variant, **model.values()).values()
+        assert (model.slope_epsilon == 0, model.critic_input_scale) == (variant == "faithful", scale)
         assert {norm.momentum for norm in model.net.norms} == {momentum}
     assert len(trained) == 2
 

@@ -18,25 +18,27 @@ from anndata import AnnData
 from scgen_lib import data, training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError, TrainingError
 from scgen_lib.metrics import conditional, mixing
-from scgen_lib.models.scgan import LEGAL, ScGAN, ScGANNet, Snapshots
-from scgen_lib.models.scgan_cells import process
+from scgen_lib.models.scgan import ScGAN
+from scgen_lib.models.scgan.cells import process, scaled
+from scgen_lib.models.scgan.net import ScGANNet
+from scgen_lib.models.scgan.settings import ScGANSettings
+from scgen_lib.settings import arguments
 
 TINY = {"gen_layers": [5, 4], "critic_layers": [7, 5], "latent_dim": 3}
 SMALL = {"gen_layers": [16, 16], "critic_layers": [32, 16], "latent_dim": 8, "library_size": 20.0, "bn_momentum": 0.9}
 FIT = {"steps": 40, "batch_size": 16, "steps_per_epoch": 10, "checkpoint_every": 10}
-RELEASED = pytest.mark.parametrize("released", [False, True])
 
 
-def net(prior=(0.5, 0.3, 0.2), *, steps=10, optimizer="amsgrad", **options):
-    made = ScGANNet(6, prior=prior, **{**TINY, **options})
-    made.compile(steps=steps, optimizer=optimizer)
+def net(prior=(0.5, 0.3, 0.2), *, steps=10, variant="repaired", **options):
+    made = ScGANNet(6, ScGANSettings.variant(variant, **{**TINY, **options}), prior=prior)
+    made.compile(steps=steps)
     return made
 
 
-def batch_of(model, size=4, scale=1.0, seed=0):
+def batch_of(model, size=4, seed=0):
     rng, n = np.random.default_rng(seed), size * model.critic_updates
     x = rng.gamma(1.0, 1.0, (n, 6))
-    x = scale * model.library_size * x / x.sum(axis=1, keepdims=True)
+    x = model.settings.library_size * x / x.sum(axis=1, keepdims=True)
     label = rng.integers(0, model.n_classes, (n, 1))
     return {"x": tf.constant(x, tf.float32), "label": tf.constant(label, tf.float32)}
 
@@ -73,7 +75,8 @@ def test_the_networks_have_the_published_numbers_of_parameters(genes, classes, g
 def test_other_layers_have_their_own_numbers():
     assert net(critic_cond="projection").sizes()["critic"] == net().sizes()["critic"] + 5 + 1 - 3
     assert net(gen_norm="layernorm").sizes() == net().sizes() | {"moving": 0}
-    assert net(gen_norm="none").sizes()["generator"] == net().sizes()["generator"] - 2 * 3 * (5 + 4)
+    bare = net(gen_norm="none", gen_norm_of="cscgan")
+    assert bare.sizes()["generator"] == net().sizes()["generator"] - 2 * 3 * (5 + 4)
 
 
 # The losses ----------------------------------------------------------------------------------------------------------
@@ -123,10 +126,13 @@ def test_the_penalty_is_taken_between_real_cells_and_their_partners(end):
     np.testing.assert_array_equal(classes, model.one_hot(label))
 
 
-@RELEASED
+STATISTICS = pytest.mark.parametrize("statistics", ["by_batch", "twice_by_critic"])
+
+
+@STATISTICS
 @pytest.mark.parametrize("classes", [1, 3])
-def test_partners_have_the_noise_of_the_fakes_and_the_classes_of_the_real_cells(released, classes):
-    model = net(np.full(classes, 1 / classes), released=released, conditional=classes > 1)
+def test_partners_have_the_noise_of_the_fakes_and_the_classes_of_the_real_cells(statistics, classes):
+    model = net(np.full(classes, 1 / classes), moving_statistics=statistics, conditional=classes > 1)
     calls = []
     generate = model.generate
     model.generate = lambda z, label, **kw: calls.append((z, label)) or generate(z, label, **kw)
@@ -134,7 +140,7 @@ def test_partners_have_the_noise_of_the_fakes_and_the_classes_of_the_real_cells(
     z, label, wanted = tf.ones((5, 3)), model.one_hot(label % classes), model.one_hot(wanted % classes)
     model.critic_step(x, label, z, wanted, tf.zeros((5, 1)))
     # scGAN needs one batch, which the release makes twice
-    assert len(calls) == (1 if classes == 1 and not released else 2)
+    assert len(calls) == (1 if classes == 1 and statistics == "by_batch" else 2)
     assert calls[0][1] is wanted
     assert all(noise is z for noise, _ in calls)
     assert calls[-1][1] is label or len(calls) == 1
@@ -160,50 +166,64 @@ def test_the_optimiser_keeps_the_largest_second_moment_uncorrected(optimizer):
 
 
 def test_both_rates_follow_the_outer_steps():
-    model = net(steps=4)
-    model.compile(steps=4, lr_initial=1e-4, lr_final=1e-5)
+    model = net(steps=4, lr_initial=1e-4, lr_final=1e-5)
     for step, expected in ((0, 1e-4), (2, 10**-4.5), (4, 1e-5)):
         model.optimizer.iterations.assign(step)
         logs = model.batch_step(batch_of(model))
         for rate in (model.optimizer.learning_rate, model.critic_optimizer.learning_rate, logs["learning_rate"]):
             assert float(rate) == pytest.approx(expected, rel=1e-5)
-    model.compile(steps=4, lr_decay=False)
+    model = net(steps=4, lr_decay=False)
     model.optimizer.iterations.assign(4)
     assert float(model.batch_step(batch_of(model))["learning_rate"]) == pytest.approx(1e-4)
 
 
-@pytest.mark.parametrize(("released", "updates"), [(False, (5, 10)), (True, (1, 7))])
-def test_an_outer_step_has_its_numbers_of_updates(released, updates):
-    model = net(released=released)
+@pytest.mark.parametrize(
+    ("switches", "updates"),
+    [
+        ({}, (5, 10)),
+        ({"extra_critic_updates": 1}, (6, 12)),
+        ({"first_step": "one_update"}, (1, 6)),
+        ({"variant": "faithful"}, (1, 7)),
+    ],
+)
+def test_an_outer_step_has_its_numbers_of_updates(switches, updates):
+    model = net(**switches)
     for step, expected in enumerate(updates, 1):
         model.batch_step(batch_of(model))
         assert int(model.critic_optimizer.iterations) == expected
         assert int(model.optimizer.iterations) == step
 
 
-@RELEASED
-def test_moving_statistics_are_updated_as_often_as_the_variant_says(released):
-    model = net(released=released, bn_momentum=0.5)
+@pytest.mark.parametrize(
+    ("switches", "updates"),
+    [
+        ({}, (11, 11)),
+        ({"moving_statistics": "twice_by_critic"}, (10, 10)),
+        ({"variant": "faithful"}, (2, 12)),
+    ],
+)
+def test_moving_statistics_are_updated_as_often_as_asked_for(switches, updates):
+    model = net(**switches)
     tracked = []
     norm, call = model.norms[0], model.norms[0].call
     norm.call = lambda *args, training=False, track=True: (
         tracked.append(training and track) or call(*args, training=training, track=track)
     )
-    for expected in (2, 12) if released else (11, 11):
+    for expected in updates:
         tracked.clear()
         model.batch_step(batch_of(model))
         assert sum(tracked) == expected
 
 
-@RELEASED
-def test_the_generator_takes_fresh_noise_or_that_of_the_last_critic_update(released):
-    model = net(released=released)
+@pytest.mark.parametrize("noise", ["fresh", "last_critic"])
+def test_the_generator_takes_fresh_noise_or_that_of_the_last_critic_update(noise):
+    model = net(generator_noise=noise)
     noises = {"critic": [], "generator": []}
     critic_step, generator_step = model.critic_step, model.generator_step
     model.critic_step = lambda x, label, z, *rest: noises["critic"].append(z) or critic_step(x, label, z, *rest)
     model.generator_step = lambda z, wanted: noises["generator"].append(z) or generator_step(z, wanted)
     model.batch_step(batch_of(model))
-    assert np.array_equal(noises["critic"][-1], noises["generator"][0]) == released
+    assert np.array_equal(noises["critic"][-1], noises["generator"][0]) == (noise == "last_critic")
 
 
 def test_no_update_moves_the_other_network():
@@ -292,7 +312,9 @@ def folder(tmp_path_factory):
 def whole(adata, folder, watched):
     """An uninterrupted training, with everything that watches it; what it had saved half-way is kept."""
     model, state = gan(seed=3), folder / "state.npz"
-    snapshots = Snapshots(model, lambda step, cells: watched.append((step, cells)), every=20, cells={"rare": 3})
+    snapshots = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epoch % 2 and watched.append(model.simulate({"rare": 3}, seed=0))
+    )
     keep = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: epoch == 2 and shutil.copy(state, folder / "half.npz")
     )
@@ -345,12 +367,12 @@ def test_a_damaged_checkpoint_and_one_of_other_settings_are_refused_and_kept(ada
     assert damaged.stat().st_size == size
 
 
-def test_snapshots_come_when_asked_for_and_disturb_nothing(whole, resumed, watched):
-    assert [step for step, _ in watched] == [20, 40]
+def test_cells_can_be_drawn_in_the_course_of_a_training_and_disturb_nothing(whole, resumed, watched):
+    assert len(watched) == 2
+    assert (watched[0].X != watched[1].X).nnz
     # `resumed` had none, and has the same numbers
     assert whole.fingerprint() == resumed.fingerprint()
-    last = watched[-1][1]
-    np.testing.assert_allclose(last.X.toarray(), whole.simulate({"rare": 3}, seed=0).X.toarray(), rtol=1e-5)
+    np.testing.assert_allclose(watched[-1].X.toarray(), whole.simulate({"rare": 3}, seed=0).X.toarray(), rtol=1e-5)
 
 
 def test_tensorboard_gets_scalars_by_block_and_histograms_on_request(whole, folder):
@@ -434,7 +456,7 @@ def test_a_saved_model_makes_the_same_cells_without_data(learnt, folder):
     expected = learnt.simulate(5, counts=True)
     assert (cells.X != expected.X).nnz == 0
     assert (cells.layers["counts"] != expected.layers["counts"]).nnz == 0
-    assert loaded.prior == learnt.prior
+    assert loaded.net.get_config()["prior"] == learnt.net.get_config()["prior"]
     assert loaded.history == learnt.history
     import anndata
 
@@ -518,14 +540,14 @@ def test_classes_that_are_partly_numbers_and_partly_texts_are_one():
 
 def test_the_prior_follows_the_names_of_the_classes(adata, learnt):
     shares = adata.obs["cell_type"][adata.obs["scgan_split"] == "train"].value_counts(normalize=True)
-    assert learnt.prior == pytest.approx(shares.to_dict())
-    assert list(learnt.prior) == ["rare", "common"]
+    assert learnt.labels == ["rare", "common"]
+    assert learnt.net.get_config()["prior"] == pytest.approx(shares[learnt.labels].to_list())
 
 
 def test_the_critic_tells_real_cells_from_scrambled_ones(adata, learnt):
-    scrambled = adata.copy()
-    scrambled.X = sp.csr_matrix(np.roll(adata.X.toarray(), 10, axis=1))
-    assert learnt.scores(adata).mean() > learnt.scores(scrambled).mean()
+    x, label = scaled(adata.X, 20.0).toarray(), learnt.net.one_hot(adata.obs["cell_type"].cat.codes.to_numpy())
+    real, scrambled = (learnt.net.criticise(v, label).numpy().mean() for v in (x, np.roll(x, 10, axis=1)))
+    assert real > scrambled
 
 
 def test_scgan_needs_no_classes(adata):
@@ -545,7 +567,6 @@ def test_scgan_needs_no_classes(adata):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "both"}, "one of repaired, faithful"),
         ({"gen_layers": []}, "one width or more for gen_layers"),
         ({"critic_layers": [0]}, "critic_layers"),
         ({"gen_norm": "none"}, "no class reaches the generator"),
@@ -555,8 +576,6 @@ def test_scgan_needs_no_classes(adata):
         ({"critic_iters": 0}, "critic_iters"),
         ({"optimizer": "sgd"}, "one of amsgrad, adam"),
         ({"library_size": 0.0}, "library_size"),
-        ({"variant": "faithful", "critic_input_scale": 0.01}, "expected critic_input_scale 1.0 with variant"),
-        ({"variant": "faithful", "bn_momentum": 0.99}, "expected bn_momentum 0.999 with variant 'faithful', got 0.99"),
     ],
 )
 def test_illegal_settings_are_refused_by_name(settings, message):
@@ -564,23 +583,47 @@ def test_illegal_settings_are_refused_by_name(settings, message):
         ScGAN(**settings)
 
 
-def test_every_argument_has_legal_values():
-    assert set(LEGAL) == set(ScGAN().config)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"critic_input_scale": 0.01}, "expected critic_input_scale = 1.0, as in the released code"),
+        (
+            {"bn_momentum": 0.99},
+            "expected bn_momentum = 0.999, as in the released code, .* got 0.99",
+        ),
+        ({"critic_cond": "projection"}, "expected critic_cond = 'per_class'"),
+        ({"lr_decay": False}, "expected lr_decay = True"),
+        ({"conditional": False, "gen_norm": "none"}, "expected gen_norm 'batchnorm' for scGAN, .* got 'none'"),
+    ],
+)
+def test_what_the_released_code_fixes_is_refused_by_name_in_the_faithful_model(settings, message):
+    with pytest.raises(ParameterError, match=message):
+        ScGAN.faithful(**settings)
+    assert ScGAN(**settings).settings
 
 
-def test_what_the_release_ignores_is_named_and_replaced():
-    with pytest.warns(UserWarning, match="ignores critic_cond and lr_decay"):
-        model = ScGAN(variant="faithful", critic_cond="projection", lr_decay=False, conditional=False, gen_norm="none")
-    expected = {"critic_cond": "per_class", "lr_decay": True, "gen_norm": "batchnorm"}
-    assert {name: model.settings[name] for name in expected} == expected
-    assert ScGAN(critic_cond="projection", lr_decay=False).settings["critic_cond"] == "projection"
+def test_the_faithful_model_has_the_defects_of_the_release_and_each_can_be_put_back_alone():
+    released = {
+        "critic_cond": "per_class", "lr_decay": True, "critic_input_scale": 1.0, "bn_momentum": 0.999,
+        "extra_critic_updates": 1, "first_step": "one_update", "generator_noise": "last_critic", "slope_epsilon": 0.0,
+        "moving_statistics": "twice_by_critic", "gen_norm_of": "cscgan",
+    }  # fmt: skip
+    of = arguments(ScGAN)
+    assert {name: a.option.released for name, a in of.items() if a.deviates} == released
+    assert {name: ScGAN.faithful().values()[name] for name in released} == released
+    assert not any(a.deviates and not a.fixed and a.default == released[name] for name, a in of.items())
+    model = ScGAN(slope_epsilon=0.0)
+    assert {name for name, a in of.items() if getattr(model, name) != a.default} == {"slope_epsilon"}
+    # a generator that knows no class, which the released code lets be
+    assert ScGAN.faithful(gen_norm="none").conditional
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 25, "steps_per_epoch": 10}, "expected steps_per_epoch to divide the 25 steps, got 10"),
-        ({"steps": 0}, "one step or more"),
+        ({"steps": 25, "steps_per_epoch": 10}, "expected steps to be a multiple of steps_per_epoch, 10, got 25"),
+        ({"steps": 0}, r"expected steps to be int, in \[1, inf\), got 0"),
+        ({"batch_size": 1}, r"expected batch_size to be int, in \[2, inf\), got 1"),
         ({"batch_size": 181}, "expected batch_size from 2 to the 180 training cells, got 181"),
         ({"checkpoint": "x.npz", "checkpoint_every": 15}, "checkpoint_every to be a multiple of steps_per_epoch, 10"),
         ({"histograms_every": 15}, "histograms_every to be a multiple of steps_per_epoch, 10"),
