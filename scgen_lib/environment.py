@@ -1,4 +1,4 @@
-"""What other packages need: places for what they compile, and Keras as this library takes it for granted."""
+"""What other packages need: places for what they compile, and cores."""
 
 import atexit
 import importlib.util
@@ -41,10 +41,8 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def settle_keras() -> None:
-    """Set what ``~/.keras/keras.json`` may have set otherwise, for other projects, before a layer is made."""
-    import keras
-
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
+def cores() -> int:
+    """Return how many processor cores this process may use; ``OMP_NUM_THREADS`` asks for fewer."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed

@@ -41,6 +41,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, under a temporary name and rename it, so that no half-written file is ever seen."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
 def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
     """Write an ``.h5ad`` whole or not at all; it may replace one that another program has open."""
     with replacing(path) as temporary:

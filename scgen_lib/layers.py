@@ -7,9 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import environment
+from scgen_lib import backend  # noqa: F401
 
-environment.settle_keras()
 # The generator that TensorFlow selects by itself, and Keras with it, takes about 0.4 µs a number in an XLA program on
 # a CPU: 28 ms for a mask of 128 × 512, where Philox takes 0.2 ms. TensorFlow's own functions make other numbers of its
 # bits in an XLA program than outside of one; those of `uniform` and `normal` are the same, up to rounding.

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from scgen_lib.environment import cores
 from scgen_lib.errors import InputError
-from scgen_lib.files import expanded, replacing
+from scgen_lib.files import expanded, write_atomically  # noqa: F401
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scanpy", "anndata", "scgen_lib")
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,13 +98,6 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use; ``OMP_NUM_THREADS`` asks for fewer."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
-
-
 def _gpus() -> list[str]:
     # Asked only where TensorFlow is loaded already: what counts is what the run could use, not what is built in.
     tf = sys.modules.get("tensorflow")
@@ -127,9 +121,3 @@ def versions() -> dict[str, str]:
 def collect() -> dict[str, object]:
     """Return commit, lock hash, versions and hardware as plain data."""
     return {"commit": commit(), "lock_sha256": lock_hash(), "versions": versions(), "hardware": hardware()}
-
-
-def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
-    """Write a file, text as UTF-8, under a temporary name and rename it, so that no half-written file is ever seen."""
-    with replacing(path) as partial:
-        partial.write_bytes(content if isinstance(content, bytes) else content.encode())

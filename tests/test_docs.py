@@ -28,7 +28,7 @@ DOCUMENTS = [
 # Beginnings of commands that are not run here, each with the reason.
 NOT_RUN = {
     "docker ": "needs a Docker daemon; the weekly workflow builds and runs the images",
-    "export KERASTUNER_": "several processes that search for minutes; tests/test_tuning.py runs chief and workers",
+    "export KERASTUNER_": "processes that search for minutes; tests/training/test_search.py runs chief and workers",
     "KERASTUNER_TUNER_ID=": "likewise",
     "wait": "likewise",
     "make book": "runs every notebook; CI does",

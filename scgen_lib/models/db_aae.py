@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import layers, losses, optimizers, training, tuning
+from scgen_lib import layers, losses, optimizers, training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.base import FittedModel, NotedNet
@@ -487,7 +487,7 @@ class DBAAE(FittedModel):
         learning_rate: float | None = None,
         directory: str | os.PathLike | None = None,
         progress: bool = False,
-    ) -> tuning.Search:
+    ) -> training.Search:
         """Try every batch size of a range ("dynamic batching"); the model itself stays as it is.
 
         The variant ``repaired`` trains the model and scores it. The variant ``faithful`` returns what the released
@@ -522,7 +522,7 @@ class DBAAE(FittedModel):
 
         Returns
         -------
-        tuning.Search
+        training.Search
             The best batch size, and "d_accuracy", "d_equilibrium", "val_mse" (where a model is trained) and "steps" of
             all trials; one that failed, as with fewer cells than a mini-batch, has its error.
 
@@ -562,7 +562,7 @@ class DBAAE(FittedModel):
                 values["val_mse"] = self._error(net, x[held_out])
             return values
 
-        return tuning.search(
+        return training.search_batch_size(
             score,
             objective=objective,
             direction=OBJECTIVES[objective],

@@ -127,7 +127,7 @@ def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int]
     ----------
     curves
         For each search a table indexed by batch size with the columns steps and any of d_accuracy, d_equilibrium (both
-        in percent) and val_mse, each with its sd over seeds in a column of that name and _sd, as `tuning.Search.curve`.
+        in percent) and val_mse, each with its sd over seeds in a column of that name and _sd: `training.Search.curve`.
     best
         The batch size that a search has chosen, by search; drawn as a vertical line.
 

@@ -370,11 +370,11 @@ def test_tensorboard_gets_scalars_by_block_and_histograms_on_request(whole, fold
 
 
 def test_sparse_cells_give_the_numbers_of_dense_ones_a_batch_at_a_time(adata, resumed, monkeypatch):
-    monkeypatch.setattr(training, "RESIDENT_BYTES", 0)
+    monkeypatch.setattr("scgen_lib.training.loop.RESIDENT_BYTES", 0)
     largest = []
     dense = training.dense
-    monkeypatch.setattr(training, "dense", lambda a: largest.append(a.shape[0]) or dense(a))
-    monkeypatch.setattr(training, "WINDOW_BYTES", 1)
+    monkeypatch.setattr("scgen_lib.training.windows.dense", lambda a: largest.append(a.shape[0]) or dense(a))
+    monkeypatch.setattr("scgen_lib.training.windows.WINDOW_BYTES", 1)
     streamed = gan(seed=3).fit(adata, **FIT)
     assert max(largest) <= 5 * 16
     assert streamed.fingerprint() == resumed.fingerprint()

@@ -131,13 +131,13 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _identity(self, model: keras.Model) -> str:
         shapes = [tuple(v.shape) for v in _variables(model)]
-        rules = [f"{type(optimizer).__module__}.{type(optimizer).__name__}" for optimizer in optimizers(model)]
+        rules = [f"{type(optimizer).__module__}.{type(optimizer).__name__}" for optimizer in optimizers_of(model)]
         config = json.dumps(model.get_config(), default=str)
         text = f"{type(model).__name__} {config} {rules} {shapes} {self.settings}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """Optimisers that are attributes of a model, by the names of the attributes."""
     return [value for _, value in sorted(vars(model).items()) if isinstance(value, keras.optimizers.Optimizer)]
 
@@ -146,4 +146,4 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
     """Weights, moving statistics and random states of a model, and the slots of its optimisers, in a fixed order."""
     sums = {id(v) for metric in model.metrics for v in metric.variables}
     own = [v for v in model.variables if id(v) not in sums]
-    return own + [v for optimizer in optimizers(model) for v in optimizer.variables]
+    return own + [v for optimizer in optimizers_of(model) for v in optimizer.variables]

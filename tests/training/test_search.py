@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from scgen_lib.errors import CheckpointError, InputError, ParameterError
-from scgen_lib.tuning import search
+from scgen_lib.training import search_batch_size as search
 
 VALUES = {b: float((b - 48) ** 2) for b in range(16, 129, 8)}
 
 # A search in a process of its own: a line in LOG for each trial that starts and ends.
 SCRIPT = """
 import os, sys, time
-from scgen_lib.tuning import search
+from scgen_lib.training import search_batch_size as search
 log, folder, die_at = sys.argv[1:]
 
 def write(text):

@@ -24,8 +24,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from tqdm.auto import tqdm
 
 from scgen_lib.errors import CheckpointError, InputError, ParameterError
-from scgen_lib.files import expanded, replacing
-from scgen_lib.provenance import write_atomically
+from scgen_lib.files import expanded, replacing, write_atomically
 
 Score = Callable[[int, int], Mapping[str, float]]
 Direction = Literal["min", "max"]
@@ -61,7 +60,7 @@ class Search:
         return int(values.idxmin() if self.direction == "min" else values.idxmax())
 
 
-def search(
+def search_batch_size(
     score: Score,
     *,
     objective: str,
