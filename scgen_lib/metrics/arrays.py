@@ -10,25 +10,7 @@ Matrix = np.ndarray | sp.spmatrix
 
 
 def finite(name: str, values: Matrix) -> Matrix:
-    """Return a matrix or vector of finite numbers: sparse as CSR, anything else as an array.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the error.
-    values
-        Numbers of any shape, dense or sparse.
-
-    Returns
-    -------
-    ndarray or csr_matrix
-        The same values.
-
-    Raises
-    ------
-    DataError
-        If a value is NaN or infinite, or no number.
-    """
+    """Return numbers of any shape, sparse as CSR, anything else as an array; `name` is theirs in the error."""
     values = sp.csr_matrix(values) if sp.issparse(values) else np.asarray(values)
     data = values.data if sp.issparse(values) else values
     if data.dtype.kind not in "biuf":
@@ -39,27 +21,7 @@ def finite(name: str, values: Matrix) -> Matrix:
 
 
 def dense(name: str, values: Matrix, like: Matrix | None = None) -> np.ndarray:
-    """Return a finite matrix as a dense array.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the error.
-    values
-        Numbers, dense or sparse.
-    like
-        Matrix of the shape that `values` must have.
-
-    Returns
-    -------
-    ndarray
-        The same values.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, or the shape differs from that of `like`.
-    """
+    """Return a finite matrix as a dense array, of the shape of `like` if that is given."""
     values = finite(name, values)
     if like is not None and values.shape != like.shape:
         raise DataError(
@@ -84,11 +46,6 @@ def log_normalise(counts: Matrix, target: float | None = None, *, allow_empty: b
     -------
     ndarray or csr_matrix, float64
         Logarithms, of the shape of `counts`.
-
-    Raises
-    ------
-    DataError
-        If a value is negative or not finite, or a cell is empty.
     """
     counts = finite("counts", counts)
     if (counts.data if sp.issparse(counts) else counts).min(initial=0) < 0:

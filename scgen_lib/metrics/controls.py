@@ -44,11 +44,6 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
         memorising one scores: repeated rows help a classifier, and cells that fixed the principal components lie apart
         from new ones), permuted (`permute`: marginals without correlations) and poisson (cluster mean × median
         library size); and the rows of `train` outside real, on which principal components and bandwidth are fixed.
-
-    Raises
-    ------
-    DataError
-        If the training cells are no raw counts, a label is missing, or there are not more than `n` of them.
     """
     counts, labels = checks.check_counts(train.counts, allow_empty=True), _labels(train)
     if not 0 < n < counts.shape[0]:
@@ -70,26 +65,9 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
 
 
 def permute(counts: Matrix, labels: Sequence | None = None, seed: int = 0) -> Matrix:
-    """Permute every gene by itself among the cells of a label.
+    """Permute every gene of cells × genes by itself among the cells of a label, or among all without labels.
 
-    Parameters
-    ----------
-    counts
-        Counts, cells × genes; CSR stays CSR.
-    labels
-        One label a cell; None permutes among all cells.
-    seed
-        Seed of the permutations.
-
-    Returns
-    -------
-    ndarray or csr_matrix
-        Counts whose genes have the mean, variance and zeros of before in every label, and no correlation within it.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or a label is missing.
+    Every gene keeps its mean, variance and zeros in every label, and no correlation within it; CSR stays CSR.
     """
     counts = finite("counts", counts)
     groups = [np.flatnonzero(codes) for codes in _indicators(_labels(Cells(counts, labels)))]
@@ -135,13 +113,6 @@ def parametric(
     -------
     csr_matrix, int64
         Counts, one row a label.
-
-    Raises
-    ------
-    DataError
-        If the training cells are no raw counts, a label is missing, or no training cell has a label that is asked for.
-    ParameterError
-        If there is no such distribution or depth.
     """
     if distribution not in ("nb", "poisson"):
         raise ParameterError(f"distribution must be nb or poisson, but is {distribution!r}.")
@@ -178,7 +149,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     Parameters
     ----------
     values
-        Non-negative values, cells × genes; CSR stays CSR.
+        Non-negative values, cells × genes; CSR stays CSR. Cells without any value stay empty.
     totals
         Library sizes of the training cells.
     seed
@@ -187,12 +158,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     Returns
     -------
     ndarray or csr_matrix, int64
-        Counts; cells without any value stay empty.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or negative.
+        Counts.
     """
     values = finite("values", values)
     if (values.data if sp.issparse(values) else values).min(initial=0) < 0:

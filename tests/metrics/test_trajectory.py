@@ -104,16 +104,6 @@ def test_cells_that_the_graph_does_not_reach_are_counted_and_left_out(arc):
     assert np.isnan(nothing["spearman"])
 
 
-def test_table_names_method_and_root(arc):
-    x, _, stages = arc
-    table = trajectory.trajectory_scores(x, stages, ORDER, methods=METHODS)
-    assert list(table["method"]) == METHODS
-    assert stages[table["root"].iloc[0]] == "early"
-    assert (table["pos"] > 0.95).all()
-    two = trajectory.trajectory_scores(sp.csr_matrix(x), stages, ORDER, methods=["curve"], roots=[0, 3], n_genes=35)
-    assert list(two["root"]) == [0, 3]
-
-
 def test_components_take_the_genes_of_highest_variance_whatever_the_storage():
     rng = np.random.default_rng(2)
     x = rng.normal(0, 1, (40, 6)) * [0.1, 5, 0.1, 4, 3, 0.1] * (rng.random((40, 6)) > 0.2)
@@ -134,7 +124,7 @@ def test_bad_input_is_refused(arc):
     bad = x.copy()
     bad[0, 0] = np.nan
     with pytest.raises(DataError, match="finite"):
-        trajectory.trajectory_scores(bad, stages, ORDER)
+        trajectory.components(bad)
     with pytest.raises(DataError, match="1 are NaN"):
         trajectory.ordering_scores([np.nan, 1, 2], [1, 2, 3])
     with pytest.raises(DataError, match="2 for 3 stages"):
