@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scgen_lib import comparisons, data, external, preprocess
 from scgen_lib.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
-from scgen_lib.data import checks, readers, registry, splatter
+from scgen_lib.data import checks, registry, sources, splatter
 from scgen_lib.errors import DataError
 from scgen_lib.metrics import clustering, controls, denoising, designed, molecular, smoothing
 from scgen_lib.metrics.arrays import log_normalise
@@ -170,7 +170,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     settings
         "labels" (column of ``obs`` with the types) and "transpose" (genes × cells), both for own files only, "symbols"
         (what names the genes of the transcripts of a bulk sample: ``"refseq_mm9"`` or a file, see
-        `readers.transcript_symbols`; None: nothing),
+        `sources.transcript_symbols`; None: nothing),
         "max_cells" (None: all), "genes" (the most variable ones of the training molecules; None: all), "min_cells"
         (that a gene must be detected in), "p" (share of the molecules that the methods see) and "decoys" (their
         number).
@@ -367,7 +367,7 @@ def _bulk_of(bulk: pd.DataFrame, genes: pd.Index, symbols: str | None) -> tuple[
     """The bulk values of the genes, or the reason why there are none."""
     table, reason = None, "symbols names a file that joins the two"
     if symbols not in (None, "refseq_mm9"):
-        table = readers.transcript_symbols(symbols)
+        table = sources.transcript_symbols(symbols)
     elif symbols and len(genes.intersection(bulk.index)) < 10:
         try:
             table = data.refseq_mm9()

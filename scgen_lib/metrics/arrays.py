@@ -14,9 +14,9 @@ def finite(name: str, values: Matrix) -> Matrix:
     values = sp.csr_matrix(values) if sp.issparse(values) else np.asarray(values)
     data = values.data if sp.issparse(values) else values
     if data.dtype.kind not in "biuf":
-        raise DataError(f"Expected {name} as numbers, but it is of dtype {data.dtype}: convert it to a numeric type.")
+        raise DataError(f"expected {name} as numbers, got the dtype {data.dtype}: convert it to a numeric type")
     if bad := int(np.size(data) - np.isfinite(data).sum()):
-        raise DataError(f"Expected {name} to be finite, but {bad} values are NaN or infinite: leave those out.")
+        raise DataError(f"expected {name} to be finite, got {bad} values that are NaN or infinite: leave those out")
     return values
 
 
@@ -24,9 +24,7 @@ def dense(name: str, values: Matrix, like: Matrix | None = None) -> np.ndarray:
     """Return a finite matrix as a dense array, of the shape of `like` if that is given."""
     values = finite(name, values)
     if like is not None and values.shape != like.shape:
-        raise DataError(
-            f"Expected {name} in the shape {like.shape}, but it is {values.shape}: use the same cells and genes."
-        )
+        raise DataError(f"expected {name} in the shape {like.shape}, got {values.shape}: use the same cells and genes")
     return values.toarray() if sp.issparse(values) else values
 
 
@@ -50,13 +48,13 @@ def log_normalise(counts: Matrix, target: float | None = None, *, allow_empty: b
     counts = finite("counts", counts)
     if (counts.data if sp.issparse(counts) else counts).min(initial=0) < 0:
         raise DataError(
-            "Expected counts of 0 or more, but some are negative: normalise before taking logarithms or centring."
+            "expected counts of 0 or more, got negative ones: normalise before taking logarithms or centring"
         )
     totals = checks.totals(counts)
     empty = totals == 0
     if empty.any() and not allow_empty:
         raise DataError(
-            f"Expected counts in every cell, but {empty.sum()} of {len(totals)} are empty: filter them first."
+            f"expected counts in every cell, got {empty.sum()} of {len(totals)} that are empty: filter them first"
         )
     scale = (np.median(totals) if target is None else target) / np.where(empty, 1, totals)
     return np.log1p(sp.csr_matrix(sp.diags(scale) @ counts) if sp.issparse(counts) else counts * scale[:, None])

@@ -36,7 +36,7 @@ def clustering_scores(labels: Sequence, clusters: Sequence, average_method: str 
     """
     u, c = _codes("labels", labels), _codes("clusters", clusters)
     if len(u) != len(c):
-        raise DataError(f"Expected one cluster a label, but there are {len(u)} labels and {len(c)} clusters.")
+        raise DataError(f"expected one cluster a label, got {len(u)} labels and {len(c)} clusters: give as many")
     homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(u, c)
     table = contingency_matrix(u, c)
     scores = {
@@ -65,13 +65,13 @@ def silhouette(embedding: np.ndarray, labels: Sequence, seed: int = 0, max_cells
     """
     embedding, codes = dense("embedding", embedding), _codes("labels", labels)
     if len(codes) != len(embedding):
-        raise DataError(f"Expected one label a cell, but there are {len(embedding)} cells and {len(codes)} labels.")
+        raise DataError(f"expected one label a cell, got {len(embedding)} cells and {len(codes)} labels: give as many")
     if len(codes) > max_cells:
         chosen = np.random.default_rng(seed).choice(len(codes), max_cells, replace=False)
         embedding, codes = embedding[chosen], codes[chosen]
     if not 1 < len(np.unique(codes)) < len(codes):
         raise DataError(
-            f"Expected two labels or more, each of several cells, but there are {len(np.unique(codes))} in all."
+            f"expected two labels or more, each of several cells, got {len(np.unique(codes))} in all: use other labels"
         )
     return float(metrics.silhouette_score(embedding, codes))
 
@@ -139,6 +139,6 @@ def _codes(name: str, labels: Sequence) -> np.ndarray:
     codes, _ = pd.factorize(np.asarray(labels))
     if len(codes) == 0 or (codes < 0).any():
         raise DataError(
-            f"Expected {name} without gaps, but {(codes < 0).sum()} of {len(codes)} are missing: drop those cells."
+            f"expected {name} without gaps, got {(codes < 0).sum()} of {len(codes)} missing: drop those cells"
         )
     return codes

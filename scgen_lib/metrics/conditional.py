@@ -64,11 +64,11 @@ def label_classifier(
 ) -> ClassifierMixin:
     """Fit the classifier of `label_fidelity`."""
     if classifier not in ("forest", "logistic"):
-        raise ParameterError(f"classifier must be forest or logistic, but is {classifier!r}.")
+        raise ParameterError(f"expected the classifier forest or logistic, got {classifier!r}: choose one")
     train = dense("train", train)
     labels = _named(labels, train)
     if len(set(labels)) < 2:
-        raise DataError(f"Expected two labels to tell apart, but all are {str(labels[0])!r}: add cells of others.")
+        raise DataError(f"expected two labels to tell apart, got {str(labels[0])!r} alone: add cells of others")
     if classifier == "forest":
         return RandomForestClassifier(trees, random_state=seed, n_jobs=-1).fit(train, labels)
     return LogisticRegression(max_iter=2000).fit(train, labels)
@@ -196,6 +196,6 @@ def _named(labels: Sequence, x: Matrix) -> np.ndarray:
     labels = np.asarray(labels)
     if len(labels) != x.shape[0] or pd.isna(labels).any():
         raise DataError(
-            f"Expected a label for each of {x.shape[0]} cells, but {pd.notna(labels).sum()} came: label every cell."
+            f"expected a label for each of {x.shape[0]} cells, got {pd.notna(labels).sum()}: label every cell"
         )
     return labels.astype(str)

@@ -48,8 +48,7 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
     counts, labels = checks.check_counts(train.counts, allow_empty=True), _labels(train)
     if not 0 < n < counts.shape[0]:
         raise DataError(
-            f"Expected fewer than the {counts.shape[0]} training cells in a control, but {n} are asked for: sample "
-            "fewer cells."
+            f"expected fewer than the {counts.shape[0]} training cells in a control, got {n}: sample fewer cells"
         )
     train = Cells(counts, None if train.labels is None else labels)
     rng = np.random.default_rng(seed)
@@ -115,13 +114,13 @@ def parametric(
         Counts, one row a label.
     """
     if distribution not in ("nb", "poisson"):
-        raise ParameterError(f"distribution must be nb or poisson, but is {distribution!r}.")
+        raise ParameterError(f"expected the distribution nb or poisson, got {distribution!r}: choose one")
     if depth not in ("resampled", "median"):
-        raise ParameterError(f"depth must be resampled or median, but is {depth!r}.")
+        raise ParameterError(f"expected the depth resampled or median, got {depth!r}: choose one")
     counts, known = sp.csr_matrix(checks.check_counts(train.counts, allow_empty=True), dtype=np.float64), _labels(train)
     wanted = known if labels is None else np.asarray(labels)
     if absent := sorted(set(wanted) - set(known), key=str):
-        raise DataError(f"Expected labels of training cells, but none has '{absent[0]}': draw labels they have.")
+        raise DataError(f"expected labels of training cells, got '{absent[0]}': draw labels they have")
     rng, median = np.random.default_rng(seed), np.median(checks.totals(counts, 1))
     rows, blocks = [], []
     for label in pd.unique(known):
@@ -162,7 +161,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     """
     values = finite("values", values)
     if (values.data if sp.issparse(values) else values).min(initial=0) < 0:
-        raise DataError("Expected values of 0 or more, but some are negative: clip them first.")
+        raise DataError("expected values of 0 or more, got negative ones: clip them first")
     own = checks.totals(values, 1)
     depths = np.random.default_rng(seed).choice(np.asarray(totals, dtype=np.float64), len(own))
     scale = depths / np.where(own > 0, own, 1)
@@ -185,7 +184,7 @@ def _labels(cells: Cells) -> np.ndarray:
     n = cells.counts.shape[0]
     labels = np.zeros(n, dtype=int) if cells.labels is None else np.asarray(cells.labels)
     if len(labels) != n or pd.isna(labels).any():
-        raise DataError(f"Expected a label for each of {n} cells, but {pd.notna(labels).sum()} came: label every cell.")
+        raise DataError(f"expected a label for each of {n} cells, got {pd.notna(labels).sum()}: label every cell")
     return labels
 
 

@@ -101,7 +101,7 @@ def fill(observed: Matrix, mean: Matrix, predicted: np.ndarray, rounding: Roundi
         none; floor as in the student reproduction, which fills means below 1 with 0; or round to the nearest integer.
     """
     if rounding not in ROUNDING:
-        raise ParameterError(f"rounding must be one of {', '.join(ROUNDING)}, but is {rounding!r}.")
+        raise ParameterError(f"expected rounding among {', '.join(ROUNDING)}, got {rounding!r}: choose one")
     observed = dense("observed", observed)
     filled = ROUNDING[rounding](dense("mean", mean, observed).astype(np.float64))
     return np.where((observed == 0) & dense("predicted", predicted, observed).astype(bool), filled, observed)
@@ -125,9 +125,7 @@ def distance(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, flo
     observed = dense("observed", observed).astype(np.float64)
     truth, estimate = dense("truth", truth, observed), dense("estimate", estimate, observed)
     if (estimate < 0).any():
-        raise DataError(
-            "Expected an estimate of 0 or more, but some values are negative: return to the scale of counts."
-        )
+        raise DataError("expected an estimate of 0 or more, got negative values: return to the scale of counts")
     errors = np.abs(np.log1p(estimate) - np.log1p(truth))
     dropped = errors[dropout_mask(observed, truth)]
     far, origin = float(np.linalg.norm(truth - estimate)), float(np.linalg.norm(truth - observed))
@@ -233,8 +231,8 @@ def spurious_correlation(values: Matrix, groups: Sequence, quantile: float = 0.9
     values, codes = dense("values", values).astype(np.float64), pd.factorize(np.asarray(groups))[0]
     if values.shape[1] < 2 or len(codes) != len(values):
         raise DataError(
-            f"Expected two genes or more and a group a cell, but there are {values.shape[1]} genes, {len(values)} "
-            f"cells and {len(codes)} groups: give one group for each cell."
+            f"expected two genes or more and a group a cell, got {values.shape[1]} genes, {len(values)} cells and "
+            f"{len(codes)} groups: give one group for each cell"
         )
     residual = values - pd.DataFrame(values).groupby(codes).transform("mean").to_numpy()
     size = np.linalg.norm(residual, axis=0)

@@ -34,7 +34,7 @@ def mixture_truth(counts: Matrix, proportions: np.ndarray) -> tuple[np.ndarray, 
     proportions = proportions / proportions.sum(axis=1, keepdims=True)
     pure = proportions == 1
     if not pure.any(axis=0).all():
-        raise DataError(f"Expected a pure cell of each of {pure.shape[1]} components, but some have none: keep those.")
+        raise DataError(f"expected a pure cell of each of {pure.shape[1]} components, got none of some: keep those")
     profiles = np.stack([counts[own].sum(axis=0) for own in pure.T])
     return proportions @ (profiles / profiles.sum(axis=1, keepdims=True)), ~pure.any(axis=1)
 
@@ -81,8 +81,8 @@ def spike_scores(estimate: Matrix, molecules: Sequence[float]) -> dict[str, floa
     estimate, molecules = dense("estimate", estimate), np.asarray(molecules, dtype=np.float64)
     if estimate.shape[1] != len(molecules):
         raise DataError(
-            f"Expected a number of molecules for each of {estimate.shape[1]} spike-ins, but {len(molecules)} came: "
-            "give one each."
+            f"expected a number of molecules for each of {estimate.shape[1]} spike-ins, got {len(molecules)}: give one "
+            "each"
         )
     x = log_normalise(estimate[estimate.sum(axis=1) > 0], 1e4)
     expected = log_normalise(molecules[None], 1e4)
@@ -111,8 +111,8 @@ def bulk_scores(estimate: Matrix, genes: Sequence[str], bulk: pd.DataFrame) -> d
     known = place >= 0
     if known.sum() < 10:
         raise DataError(
-            f"Expected ten genes or more with a bulk value, but {known.sum()} of {len(known)} have one: give both the "
-            "same names of genes."
+            f"expected ten genes or more with a bulk value, got {known.sum()} of {len(known)}: give both the same "
+            "names of genes"
         )
     x = log_normalise(dense("estimate", estimate), 1e4, allow_empty=True)[:, known]
     reference = np.log1p(bulk.to_numpy(float)[place[known]].mean(axis=1))

@@ -59,7 +59,7 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float, *, permutations: int = 
     """
     x, y = _pair(x, y)
     if not bandwidth > 0:
-        raise ParameterError(f"bandwidth must be above 0, but is {bandwidth!r}.")
+        raise ParameterError(f"expected a bandwidth above 0, got {bandwidth!r}: give one")
     pooled = np.vstack([x, y])
     n, m = len(x), len(y)
     chosen = np.zeros((n + m, permutations + 1))
@@ -149,8 +149,8 @@ def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = dense("x", x).astype(np.float64), dense("y", y).astype(np.float64)
     if x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise DataError(
-            f"Expected two cells or more a side in the same dimensions, but the shapes are {x.shape} and {y.shape}: "
-            "project both sides alike."
+            f"expected two cells or more a side in the same dimensions, got the shapes {x.shape} and {y.shape}: "
+            "project both sides alike"
         )
     return x, y
 
@@ -159,7 +159,7 @@ def _neighbours(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.nd
     """Distances to the neighbours of each pooled cell, and whether they are of the other side."""
     x, y = _pair(x, y)
     if len(x) != len(y):
-        raise DataError(f"Expected sides of one size, but they are {len(x)} and {len(y)} cells: sample the larger one.")
+        raise DataError(f"expected sides of one size, got {len(x)} and {len(y)} cells: sample the larger one")
     side = np.repeat([False, True], len(x))
     finder = NearestNeighbors(n_neighbors=min(k, len(side) - 1)).fit(np.vstack([x, y]))
     distances, indices = finder.kneighbors()

@@ -40,7 +40,7 @@ def thin(counts: Matrix, p: float = 0.9, seed: int = 0) -> tuple[Matrix, Matrix]
         Training and held-out counts, which sum to `counts` exactly.
     """
     if not 0 < p < 1:
-        raise ParameterError(f"p must lie in (0, 1), but is {p!r}.")
+        raise ParameterError(f"expected p in (0, 1), got {p!r}: give such")
     counts = check_counts(counts, allow_empty=True)
     whole = counts.astype(np.int64)
     rng = np.random.default_rng(seed)

@@ -70,12 +70,12 @@ def score(
     """
     names = ("real", "bootstrap", "permuted", "poisson", "test")
     if taken := sorted(set(methods) & set(names)):
-        raise ParameterError(f"methods must not be called {', '.join(names)}, but one is {taken[0]!r}.")
+        raise ParameterError(f"expected methods of other names than {', '.join(names)}, got {taken[0]!r}: rename it")
     for name, cells in {"train": train, "test": test, **methods}.items():
         if cells.counts.shape[1] != train.counts.shape[1]:
             raise DataError(
-                f"Expected the {train.counts.shape[1]} genes of the training cells, but {name} has "
-                f"{cells.counts.shape[1]}: use the same genes in the same order."
+                f"expected the {train.counts.shape[1]} genes of the training cells, got {cells.counts.shape[1]} of "
+                f"{name}: use the same genes in the same order"
             )
         # refused now, and not after the other methods have been scored for minutes
         log(cells.counts, allow_empty=allow_empty)
@@ -83,7 +83,7 @@ def score(
     n = available if n is None else n
     if not folds <= n <= available:
         raise DataError(
-            f"Expected {folds} to {available} cells a side, but n is {n}: generate more cells or sample fewer."
+            f"expected {folds} to {available} cells a side, got an n of {n}: generate more cells or sample fewer"
         )
     judge = {"trees": trees, "folds": folds, "repeats": repeats, "permutations": permutations, "min_cells": min_cells}
     rows = []
@@ -126,7 +126,7 @@ def score_by_label(
     if unlabelled := [
         name for name, cells in {"train": train, "test": test, **methods}.items() if cells.labels is None
     ]:
-        raise DataError(f"Expected labels on every side, but {unlabelled[0]} has none: give one a cell.")
+        raise DataError(f"expected labels on every side, got none of {unlabelled[0]}: give one a cell")
 
     def of(label: str, cells: Cells) -> Cells:
         return cells.take(np.flatnonzero(np.asarray(cells.labels).astype(str) == label))

@@ -89,8 +89,8 @@ def rf_auc(
     x, y = finite("x", x), finite("y", y)
     if x.shape != y.shape or x.shape[0] < folds:
         raise DataError(
-            f"Expected {folds} cells or more a side, as many of each, and the same genes, but the shapes are {x.shape} "
-            f"and {y.shape}: sample the larger side."
+            f"expected {folds} cells or more a side, as many of each, and the same genes, got the shapes {x.shape} and "
+            f"{y.shape}: sample the larger side"
         )
     pooled = sp.vstack([x, y], format="csr") if sp.issparse(x) or sp.issparse(y) else np.vstack([x, y])
     real = np.repeat([1, 0], x.shape[0])
@@ -171,7 +171,7 @@ def per_cell(x: Matrix, y: Matrix) -> dict[str, float]:
 def top_genes(train: Matrix, p: int = 100, by: Literal["mean", "variance"] = "mean") -> np.ndarray:
     """Choose the `p` genes of highest mean or variance of cells × genes in logarithms: columns, highest first."""
     if by not in ("mean", "variance"):
-        raise ParameterError(f"by must be mean or variance, but is {by!r}.")
+        raise ParameterError(f"expected genes by mean or variance, got {by!r}: choose one")
     return np.argsort(-gene_curves(train)[by].to_numpy(), kind="stable")[:p]
 
 

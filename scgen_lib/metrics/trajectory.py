@@ -64,7 +64,7 @@ def medoid(points: np.ndarray, stages: Sequence, first: object) -> int:
     points = finite("points", points)
     rows = np.flatnonzero(np.asarray(stages) == first)
     if not len(rows):
-        raise DataError(f"Expected a cell of the first stage, but none is {first!r}: name a stage that occurs.")
+        raise DataError(f"expected a cell of the first stage, got none of {first!r}: name a stage that occurs")
     return int(rows[euclidean_distances(points[rows]).sum(axis=1).argmin()])
 
 
@@ -95,11 +95,11 @@ def pseudotime(
     """
     points = np.asarray(finite("points", points), dtype=np.float64)
     if method not in METHODS:
-        raise ParameterError(f"method must be one of {', '.join(METHODS)}, but is {method!r}.")
+        raise ParameterError(f"expected a method among {', '.join(METHODS)}, got {method!r}: choose one")
     if not 0 <= root < len(points):
-        raise ParameterError(f"root must be one of the rows 0 to {len(points) - 1}, but is {root!r}.")
+        raise ParameterError(f"expected a root among the rows 0 to {len(points) - 1}, got {root!r}: name a cell")
     if len(points) < 10:
-        raise DataError(f"Expected ten cells or more to order, but there are {len(points)}: use more cells.")
+        raise DataError(f"expected ten cells or more to order, got {len(points)}: use more cells")
     if method == "dpt":
         return _diffusion(points, root, min(n_neighbors, len(points) - 1), seed)
     time = _principal_curve(points) if method == "curve" else points[:, 0] - points[:, 0].min()
@@ -133,8 +133,8 @@ def ordering_scores(
     groups = np.zeros(len(time)) if lineages is None else np.asarray(lineages)
     if np.isnan(time).any() or not len(time) == len(known) == len(groups):
         raise DataError(
-            f"Expected one pseudotime a cell that is a number, but {np.isnan(time).sum()} are NaN and there are "
-            f"{len(time)} for {len(known)} stages: order all cells."
+            f"expected one pseudotime a cell that is a number, got {len(time)} for {len(known)} stages, of which "
+            f"{np.isnan(time).sum()} are NaN: order all cells"
         )
     reached = np.isfinite(time)
     scores, sizes = [], []
@@ -199,7 +199,7 @@ def _times(stages: Sequence, order: Sequence | None) -> np.ndarray:
     if not np.isfinite(known).all():
         what = "numbers" if order is None else f"of {', '.join(map(str, order))}"
         bad = np.asarray(stages)[~np.isfinite(known)][0]
-        raise DataError(f"Expected stages that are {what}, but one is '{bad}': name all stages, in order.")
+        raise DataError(f"expected stages that are {what}, got '{bad}': name all stages, in order")
     return known
 
 

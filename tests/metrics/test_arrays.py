@@ -23,7 +23,7 @@ def test_log_normalise_agrees_with_scanpy_and_stays_sparse(target):
 
 def test_log_normalise_refuses_empty_cells_and_negative_values():
     counts = np.array([[0, 0], [1, 3]])
-    with pytest.raises(DataError, match="1 of 2 are empty"):
+    with pytest.raises(DataError, match="1 of 2 that are empty"):
         log_normalise(counts)
     assert log_normalise(counts, 8, allow_empty=True)[0].tolist() == [0, 0]
     with pytest.raises(DataError, match="negative"):

@@ -52,7 +52,7 @@ def test_dispersion_of_a_negative_binomial_is_found():
 
 
 def test_simulators_refuse_labels_they_have_not_seen(train):
-    with pytest.raises(DataError, match="none has 'z'"):
+    with pytest.raises(DataError, match="got 'z'"):
         controls.parametric(train, ["a", "z"])
     with pytest.raises(DataError, match="fewer than the 500 training cells"):
         controls.controls(train, 500)

@@ -96,18 +96,18 @@ def test_labels_are_scored_each_for_itself(train, test):
     assert found["n_real"].iloc[0] == (test.labels == "a").sum()
     assert found.query("method == 'again' and metric == 'mean_rmse'")["value"].item() == 0
     assert panel.score_by_label(train, test, {}, min_cells=1000).empty
-    with pytest.raises(DataError, match="labels on every side, but more has none"):
+    with pytest.raises(DataError, match="labels on every side, got none of more"):
         panel.score_by_label(train, test, {"more": Cells(test.counts)})
 
 
 def test_scoring_refuses_what_cannot_be_compared(train, test):
     empty = test.counts.copy()
     empty[3] = 0
-    with pytest.raises(ParameterError, match="one is 'real'"):
+    with pytest.raises(ParameterError, match="got 'real'"):
         panel.score(train, test, {"real": test})
-    with pytest.raises(DataError, match=r"120 genes of the training cells, but few has 7"):
+    with pytest.raises(DataError, match=r"120 genes of the training cells, got 7 of few"):
         panel.score(train, test, {"few": Cells(test.counts[:, :7])})
-    with pytest.raises(DataError, match="5 to 200 cells a side, but n is 400"):
+    with pytest.raises(DataError, match="5 to 200 cells a side, got an n of 400"):
         panel.score(train, test, {}, n=400)
     with pytest.raises(DataError, match="empty"):
         panel.score(train, test, {"empty": Cells(empty)}, seeds=[0], **CHEAP)

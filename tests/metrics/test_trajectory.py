@@ -115,7 +115,7 @@ def test_components_take_the_genes_of_highest_variance_whatever_the_storage():
 def test_root_is_the_middle_of_the_first_stage():
     points = np.array([[0.0], [1.0], [5.0], [2.0]])
     assert trajectory.medoid(points, ["a", "a", "b", "a"], "a") == 1
-    with pytest.raises(DataError, match="none is 'z'"):
+    with pytest.raises(DataError, match="none of 'z'"):
         trajectory.medoid(points, ["a", "a", "b", "a"], "z")
 
 
@@ -129,11 +129,11 @@ def test_bad_input_is_refused(arc):
         trajectory.ordering_scores([np.nan, 1, 2], [1, 2, 3])
     with pytest.raises(DataError, match="2 for 3 stages"):
         trajectory.ordering_scores([1, 2], [1, 2, 3])
-    with pytest.raises(DataError, match="one is 'late'"):
+    with pytest.raises(DataError, match="got 'late'"):
         trajectory.ordering_scores(time, stages, ORDER[:2])
     with pytest.raises(DataError, match="stages that are numbers"):
         trajectory.ordering_scores(time, stages)
-    with pytest.raises(ParameterError, match="one of dpt, curve, pc1"):
+    with pytest.raises(ParameterError, match="among dpt, curve, pc1"):
         trajectory.pseudotime(x, 0, method="slingshot")
     with pytest.raises(ParameterError, match="rows 0 to 149"):
         trajectory.pseudotime(x, 150)
