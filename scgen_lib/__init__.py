@@ -11,9 +11,7 @@ from scgen_lib._version import __version__
 from scgen_lib.errors import InputError
 
 if "keras" in sys.modules and (found := sys.modules["keras"].config.backend()) != "tensorflow":
-    raise InputError(
-        f"Expected Keras on TensorFlow, but it runs on {found} here already: import scgen_lib before keras."
-    )
+    raise InputError(f"expected Keras on TensorFlow, got it running on {found} already: import scgen_lib before keras")
 # Keras and TensorFlow read these once, when they are first imported. A backend that is set is meant for other programs.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

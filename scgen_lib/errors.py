@@ -51,4 +51,4 @@ def told(error: OSError, path: object = None) -> str:
     path = path if error.filename is None else error.filename
     what = os.strerror(error.errno) if error.errno else " ".join(str(error).split()) or type(error).__name__
     help_ = _HELP.get(error.errno, "see to that and start again")
-    return f"Expected to read or write {'a file' if path is None else path}, but the system says {what!r}: {help_}."
+    return f"expected to read or write {'a file' if path is None else path}, got {what!r} from the system: {help_}"

@@ -78,8 +78,8 @@ def refuse_overwriting(targets: Iterable[str | os.PathLike], read: Mapping[str, 
             if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
                 what = "both" if str(target) == name else name
                 raise ParameterError(
-                    f"Expected to write to another file than what is read, but {target} is {what}: name another place, "
-                    "or copy what is read."
+                    f"expected to write to another file than what is read, got {target}, which is {what}: name another "
+                    "place, or copy what is read"
                 )
 
 
@@ -94,7 +94,7 @@ def expanded(path: str | os.PathLike) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"Expected a home folder for {path}, but there is none: write the whole path.") from error
+        raise InputError(f"expected a home folder for {path}, got none: write the whole path") from error
 
 
 def named(text: str, longest: int = LONGEST) -> str:
@@ -149,7 +149,7 @@ def held(path: str | os.PathLike, what: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             holder = Path(path).read_text(encoding="utf-8").strip()
             what = f"{what} ({holder})" if holder else what
-        raise InputError(f"Expected to write alone, but another run writes to {what}: wait for its end.")
+        raise InputError(f"expected to write alone, got another run that writes to {what}: wait for its end")
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

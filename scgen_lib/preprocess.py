@@ -19,28 +19,12 @@ ZScore = Literal["gene", "global", "batch", "none"]
 
 
 def size_factors(counts: Matrix, method: SizeFactor, median: float | None = None) -> np.ndarray:
-    """Size factor sᵢ of each cell, by which its counts are divided.
+    """Size factor sᵢ of each cell of raw counts (N, G), by which they are divided: (N,) float32.
 
-    Parameters
-    ----------
-    counts
-        Raw counts, cells × genes (N, G); CSR stays sparse.
-    method
-        ``total_median``: nᵢ / median(n), the total over its median (DCA). ``kth``: the ⌊G/2⌋-th smallest count of the
-        cell (student reproduction, reported version). ``batch_total``: as total_median; the median is taken again in
-        every mini-batch by the net (student reproduction, public code). ``none``: 1.
-    median
-        Median total of the training cells, for new cells; None takes it from `counts`.
-
-    Returns
-    -------
-    np.ndarray
-        (N,), float32.
-
-    Raises
-    ------
-    DataError
-        A cell's factor is 0, which would turn its counts into infinities.
+    ``total_median``: nᵢ / median(n), the total over its median (DCA), for new cells that of the training cells.
+    ``kth``: the ⌊G/2⌋-th smallest count of the cell (student reproduction, reported version). ``batch_total``: as
+    total_median; the net takes the median again in every mini-batch (student reproduction, public code). ``none``: 1. A
+    factor of 0 is refused.
     """
     if method == "none":
         return np.ones(counts.shape[0], "float32")
@@ -186,15 +170,7 @@ class LogNormaliser:
     genes: list[int] | None = None
 
     def fit(self, counts: Matrix) -> "LogNormaliser":
-        """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse.
-
-        Raises
-        ------
-        DataError
-            No gene is left, or a cell has no count in those that are.
-        ParameterError
-            Fewer genes are left than `n_hvg`.
-        """
+        """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse."""
         cells = np.asarray((counts > 0).sum(axis=0)).ravel()
         self.detected = np.flatnonzero(cells >= self.min_cells).tolist()
         if not self.detected:
@@ -221,13 +197,7 @@ class LogNormaliser:
         return self
 
     def __call__(self, counts: Matrix) -> Matrix:
-        """Counts (N, G) → logarithms (N, len(genes)), float32, natural, within [0, ln(1 + target)]; CSR stays sparse.
-
-        Raises
-        ------
-        DataError
-            A cell has no count in the genes of the totals.
-        """
+        """Counts (N, G) → logarithms (N, len(genes)), float32, natural, in [0, ln(1 + target)]; CSR stays sparse."""
         return self._log(counts)[:, np.searchsorted(self.detected, self.genes)]
 
     def inverse(self, logs: np.ndarray, counts: Matrix) -> np.ndarray:
@@ -324,7 +294,7 @@ class UnitScaler:
 
 
 def highest_variance(counts: Matrix, n_genes: int, on: Literal["log", "counts"] = "log") -> np.ndarray:
-    """Positions of the genes of highest variance, in the order of the file.
+    """Positions of the genes of highest variance, in the order of the file: (n_genes,) int.
 
     Parameters
     ----------
@@ -334,16 +304,6 @@ def highest_variance(counts: Matrix, n_genes: int, on: Literal["log", "counts"] 
         How many genes, at most G; DR-A takes 720.
     on
         Scale of the variance, which the release does not tell: ``log``, log2(c + 1), or ``counts``.
-
-    Returns
-    -------
-    np.ndarray
-        (n_genes,), int, ascending.
-
-    Raises
-    ------
-    ParameterError
-        There are fewer genes than asked for, or an unknown scale.
     """
     if on not in ("log", "counts"):
         raise ParameterError(f"expected the scale 'log' or 'counts', got {on!r}: choose one of the two")

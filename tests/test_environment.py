@@ -71,8 +71,8 @@ print(os.listdir())
     said = python(code, HOME=None, XDG_CACHE_HOME=None, SCGEN_DATA_DIR=None)
     assert said[0] == "(700, 765)"
     assert said[-2] == "2"
-    assert said[-3] == "Expected a home folder for ~/data, but there is none: write the whole path."
-    assert "Expected a home folder for ~/a.csv" in said[1]
+    assert said[-3] == "expected a home folder for ~/data, got none: write the whole path"
+    assert "expected a home folder for ~/a.csv" in said[1]
     assert said[-1] == "['a.json']"
 
 
@@ -101,7 +101,7 @@ try:
 except ValueError as error:
     print(error)
 """
-    line = "Expected Keras on TensorFlow, but it runs on jax here already: import scgen_lib before keras."
+    line = "expected Keras on TensorFlow, got it running on jax already: import scgen_lib before keras"
     assert python(code) == [line]
 
 

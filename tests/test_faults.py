@@ -121,7 +121,7 @@ def test_a_second_start_ends_well_with_the_same_numbers_and_leaves_nothing_half_
     assert "Traceback" not in error
     if process.returncode != 0 and kind != "killed":
         assert process.returncode == 1
-        assert re.search(r"^(denoising\.ipynb stopped with |Expected )", error, re.MULTILINE), error
+        assert re.search(r"^(denoising\.ipynb stopped with |[Ee]xpected )", error, re.MULTILINE), error
     again = start(tmp_path)
     _, error = again.communicate(timeout=600)
     assert again.returncode == 0, error

@@ -91,7 +91,7 @@ def test_only_one_process_holds_a_place_and_its_death_frees_it(tmp_path):
     )
     try:
         assert process.stdout.readline() == "held\n"
-        line = rf"another run writes to mine \(process {process.pid} on .+\): wait for its end\.$"
+        line = rf"another run that writes to mine \(process {process.pid} on .+\): wait for its end$"
         with pytest.raises(InputError, match=line), files.held(path, "mine"):
             pass
     finally:
@@ -126,9 +126,7 @@ def test_a_place_is_never_held_twice_while_its_lock_file_comes_and_goes(tmp_path
 def test_a_home_that_nobody_knows_is_said_in_one_line(monkeypatch):
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
-    with pytest.raises(
-        InputError, match=r"^Expected a home folder for ~/a.csv, but there is none: write the whole path"
-    ):
+    with pytest.raises(InputError, match=r"^expected a home folder for ~/a.csv, got none: write the whole path"):
         files.expanded("~/a.csv")
 
 
@@ -136,6 +134,6 @@ def test_an_error_of_the_system_is_one_sentence_that_says_what_to_do(tmp_path):
     with pytest.raises(OSError, match="directory") as caught:
         tmp_path.read_text()
     assert errors.told(caught.value) == (
-        f"Expected to read or write {tmp_path}, but the system says 'Is a directory': name a file, not a folder."
+        f"expected to read or write {tmp_path}, got 'Is a directory' from the system: name a file, not a folder"
     )
     assert errors.told(OSError("no\nanswer")).count("\n") == 0

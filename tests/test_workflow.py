@@ -148,7 +148,7 @@ def test_a_second_workflow_on_the_same_results_is_refused_in_one_line(project):
             time.sleep(0.05)
         status, output = snakemake(project)
         assert status == 1
-        assert f"another run writes to results/quick (process {first.pid} on " in output
+        assert f"another run that writes to results/quick (process {first.pid} on " in output
         assert "Traceback" not in output
         assert len(marks(project)) == 2
         (project / "wait").unlink()

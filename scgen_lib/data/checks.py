@@ -45,25 +45,17 @@ def check_counts(
     ndarray or csr_matrix
         The same values, dense as an array, sparse as CSR. What arithmetic has left beside an integer is that integer,
         see `rounded`; `x` itself stays as it is.
-
-    Raises
-    ------
-    DataError
-        For anything else than a matrix of raw counts.
     """
     from scipy import sparse
 
     x = sparse.csr_matrix(x) if sparse.issparse(x) else np.asarray(x)
     if x.ndim != 2 or 0 in x.shape:
         raise DataError(
-            f"Expected a matrix of cells × genes, but it has the shape {x.shape}: check that the filters left "
-            "cells and genes."
+            f"expected a matrix of cells × genes, got the shape {x.shape}: check that the filters left cells and genes"
         )
     values = x.data if sparse.issparse(x) else x
     if values.dtype.kind not in "biuf":
-        raise DataError(
-            f"Expected counts as numbers, but they are of dtype {values.dtype}: convert them to a numeric type."
-        )
+        raise DataError(f"expected counts as numbers, got the dtype {values.dtype}: convert them to a numeric type")
 
     def refuse(bad: np.ndarray, expected: str, what: str, remedy: str) -> None:
         if not bad.any():
@@ -71,8 +63,8 @@ def check_counts(
         row, column = _first(x, bad)
         value = values.flat[np.argmax(bad)]
         raise DataError(
-            f"Expected {expected}, but {np.count_nonzero(bad)} of {x.shape[0] * x.shape[1]} entries {what} (first: "
-            f"{value:g} in cell {_name(obs_names, row)}, gene {_name(var_names, column)}): {remedy}."
+            f"expected {expected}, got {np.count_nonzero(bad)} of {x.shape[0] * x.shape[1]} entries that {what} "
+            f"(first: {value:g} in cell {_name(obs_names, row)}, gene {_name(var_names, column)}): {remedy}"
         )
 
     if values.dtype.kind == "f":
@@ -101,17 +93,7 @@ def rounded(values: np.ndarray) -> np.ndarray | None:
     """Return the integers behind floats that differ from them by no more than arithmetic leaves; None for others.
 
     A count that went through a logarithm and back, or through a text, comes back as 2.9999998. Logarithms and
-    normalised values lie anywhere between two integers, and shares would all become 0.
-
-    Parameters
-    ----------
-    values
-        Finite numbers of any shape.
-
-    Returns
-    -------
-    ndarray or None
-        The values themselves where all are integers already.
+    normalised values lie anywhere between two integers, and shares would all become 0. Integers come back themselves.
     """
     whole = np.rint(values)
     off = np.abs(values - whole)
@@ -123,18 +105,7 @@ def rounded(values: np.ndarray) -> np.ndarray | None:
 
 
 def check_names(adata: AnnData, file: str | None = None) -> None:
-    """Refuse duplicate cell names and duplicate gene names.
-
-    Parameters
-    ----------
-    file
-        The file that they come from, for the message.
-
-    Raises
-    ------
-    DataError
-        Naming the first duplicate.
-    """
+    """Refuse duplicate cell names and duplicate gene names; the message names the `file` that they come from."""
     for what, axis, names in (("cell", "obs", adata.obs_names), ("gene", "var", adata.var_names)):
         if not names.is_unique:
             again = names[names.duplicated()]
@@ -146,8 +117,8 @@ def check_names(adata: AnnData, file: str | None = None) -> None:
                     "adata.write_h5ad(NEW), and give the new file"
                 )
             raise DataError(
-                f"Expected every {what} name once, but {len(again)} repeat an earlier one (first: {again[0]!r}): "
-                f"{remedy}."
+                f"expected every {what} name once, got {len(again)} that repeat an earlier one (first: {again[0]!r}): "
+                f"{remedy}"
             )
 
 
@@ -168,38 +139,27 @@ def texts(labels: Sequence) -> pd.Categorical:
 
 
 def check_labels(adata: AnnData, key: str = "cell_type", min_classes: int = 2) -> pd.Categorical:
-    """Return the labels of all cells as `texts`, without unused categories.
+    """Return the labels of all cells, in a column of ``adata.obs``, as `texts`.
 
-    Parameters
-    ----------
-    key
-        Column of ``adata.obs``.
-    min_classes
-        Smallest number of classes that serves.
-
-    Raises
-    ------
-    DataError
-        If the column is absent, a cell has no label, or there are fewer classes than ``min_classes``.
+    A column that is absent, a cell without a label and fewer classes than ``min_classes`` are refused.
     """
     if key not in adata.obs:
         have = ", ".join(map(str, adata.obs.columns)) or "no column at all"
         raise DataError(
-            f"Expected labels in obs[{key!r}], but obs has {have}: name the column of the labels, for example with "
-            "load(..., labels=NAME)."
+            f"expected labels in obs[{key!r}], got an obs with {have}: name the column of the labels, for example with "
+            "load(..., labels=NAME)"
         )
     labels = texts(adata.obs[key])
     missing = labels.isna()
     if missing.any():
         raise DataError(
-            f"Expected a label for every cell, but {missing.sum()} of {len(missing)} have none in obs[{key!r}] (first: "
-            f"cell {adata.obs_names[missing.argmax()]!r}): drop them with adata[adata.obs[{key!r}].notna()].copy()."
+            f"expected a label for every cell, got none for {missing.sum()} of {len(missing)} in obs[{key!r}] (first: "
+            f"cell {adata.obs_names[missing.argmax()]!r}): drop them with adata[adata.obs[{key!r}].notna()].copy()"
         )
     if len(labels.categories) < min_classes:
         have = ", ".join(map(repr, labels.categories)) or "none"
         raise DataError(
-            f"Expected at least {min_classes} classes in obs[{key!r}], but there is {have}: choose another column or "
-            "more cells."
+            f"expected at least {min_classes} classes in obs[{key!r}], got {have}: choose another column or more cells"
         )
     return labels
 
@@ -244,13 +204,7 @@ def scoring(labels: Sequence, min_cells: int = 5, min_classes: int = 2) -> tuple
 
 
 def check_label_key(key: str, *own: str) -> None:
-    """Refuse labels in a column of ``obs`` that the caller writes, and so would overwrite.
-
-    Raises
-    ------
-    ParameterError
-        Naming the column.
-    """
+    """Refuse, as a `ParameterError`, labels in a column of ``obs`` that the caller writes, and so would overwrite."""
     if key in own:
         raise ParameterError(
             f"expected labels in a column of their own, got obs[{key!r}], which is written here: rename yours with "
@@ -259,21 +213,9 @@ def check_label_key(key: str, *own: str) -> None:
 
 
 def label_codes(adata: AnnData, key: str, known: Sequence[str], what: str = "classes") -> np.ndarray:
-    """Return the place of each cell's label among those of a training: (N,) int.
+    """Return the place of each cell's label among those `known` from a training: (N,) int.
 
-    Parameters
-    ----------
-    key
-        Column of ``adata.obs``.
-    known
-        The labels of the training, in its order.
-    what
-        What the message calls them.
-
-    Raises
-    ------
-    DataError
-        If `check_labels` refuses the column, or a cell has another label.
+    Another label than these is refused; the message calls them `what`.
     """
     import pandas as pd
 
@@ -288,30 +230,20 @@ def label_codes(adata: AnnData, key: str, known: Sequence[str], what: str = "cla
 
 
 def get_counts(adata: AnnData, *, allow_empty: bool = False) -> Matrix:
-    """Return the validated counts of ``adata``: ``layers["counts"]``, else ``X``.
-
-    Parameters
-    ----------
-    allow_empty
-        As in `check_counts`.
+    """Return the validated counts of ``adata``, as `check_counts` does: ``layers["counts"]``, else ``X``.
 
     Counts of a file that was opened with ``backed="r"`` are read into memory.
-
-    Raises
-    ------
-    DataError
-        If there are none, if the source of the data set has only log values, or as in `check_counts`.
     """
     x = adata.layers.get("counts", adata.X)
     x = x.to_memory() if hasattr(x, "to_memory") else x
     about = adata.uns.get("dataset", {})
     if "counts" not in adata.layers and about.get("values") == "log":
         raise DataError(
-            f"Expected raw counts, but the source of {about['name']} has only log values (layers['log']): choose a "
-            "data set with counts, which datasets() lists."
+            f"expected raw counts, got only log values (layers['log']) from the source of {about['name']}: choose a "
+            "data set with counts, which datasets() lists"
         )
     if x is None:
-        raise DataError("Expected raw counts in layers['counts'] or X, but both are absent: put them there.")
+        raise DataError("expected raw counts in layers['counts'] or X, got neither: put them there")
     try:
         return check_counts(x, adata.var_names, adata.obs_names, allow_empty=allow_empty)
     except DataError as error:
@@ -319,8 +251,7 @@ def get_counts(adata: AnnData, *, allow_empty: bool = False) -> Matrix:
         if "counts" in adata.layers or not (names := [name for name in adata.layers if name]):
             raise
         raise DataError(
-            f"{str(error).removesuffix('.')}, or put the counts into layers['counts'] (there are the layers "
-            f"{', '.join(map(repr, names))})."
+            f"{error}, or put the counts into layers['counts'] (there are the layers {', '.join(map(repr, names))})"
         ) from error
 
 
@@ -358,16 +289,11 @@ def drop_empty(adata: AnnData) -> AnnData:
     """Return a copy without the genes and the cells that have no count at all.
 
     All layers and annotations follow. ``uns["dropped"]`` says how many: ``{"cells": int, "genes": int}``.
-
-    Raises
-    ------
-    DataError
-        As `get_counts`, and if nothing would be left.
     """
     x = get_counts(adata, allow_empty=True)
     cells, genes = totals(x, 1) > 0, totals(x, 0) > 0
     if not cells.any():
-        raise DataError(f"Expected counts, but all {x.shape[0]} cells × {x.shape[1]} genes are zero: check the source.")
+        raise DataError(f"expected counts, got zeros in all {x.shape[0]} cells × {x.shape[1]} genes: check the source")
     kept = adata[cells, genes]
     kept = kept.to_memory() if kept.isbacked else kept.copy()
     kept.uns["dropped"] = {"cells": int((~cells).sum()), "genes": int((~genes).sum())}
@@ -379,8 +305,8 @@ def _refuse_empty(x: Matrix, var_names: Sequence[str] | None, obs_names: Sequenc
         empty = totals(x, axis) == 0
         if empty.any():
             raise DataError(
-                f"Expected at least one count in every {what}, but {empty.sum()} of {empty.size} have none (first: "
-                f"{_name(names, int(empty.argmax()))}): drop them with scgen_lib.data.checks.drop_empty(adata)."
+                f"expected at least one count in every {what}, got none in {empty.sum()} of {empty.size} (first: "
+                f"{_name(names, int(empty.argmax()))}): drop them with scgen_lib.data.checks.drop_empty(adata)"
             )
 
 

@@ -75,7 +75,7 @@ def load(
     if isinstance(name_or_path, Path) or Path(name).name != name or Path(name).suffix:
         adata = _own(expanded(name), **given)
     elif transpose:
-        raise ParameterError(f"transpose serves .csv, .tsv and .h5ad files, but {name!r} is none: leave it out.")
+        raise ParameterError(f"expected transpose with .csv, .tsv and .h5ad files alone, got {name!r}: leave it out")
     elif name in registry.DATASETS:
         adata = _registered(registry.DATASETS[name])
     else:
@@ -84,7 +84,7 @@ def load(
         if labels not in adata.obs:
             checks.check_labels(adata, labels)
         if not len(checks.texts(adata.obs[labels]).categories):
-            raise DataError(f"Expected labels in obs[{labels!r}], but no cell has one: name another column.")
+            raise DataError(f"expected labels in obs[{labels!r}], got no cell with one: name another column")
         adata.obs["cell_type"] = adata.obs[labels]
     if "cell_type" in adata.obs:
         # one type of label for every caller
@@ -179,20 +179,17 @@ def prefetch(names: str | Iterable[str] | None = None, *, dest: str | Path | Non
             print(f"failed   {file.key}: {error}", flush=True)
     if failed:
         raise DataError(
-            f"{len(failed)} of {len(keys)} files could not be fetched ({', '.join(failed)}): see the lines above and "
-            "fetch again."
+            f"expected {len(keys)} files, got all but {len(failed)} ({', '.join(failed)}): see the lines above and "
+            "fetch again"
         )
     return paths
 
 
 def zeisel_annotation() -> pd.DataFrame:
-    """Annotation of all 3,005 cells of Zeisel et al. (2015), doi:10.1126/science.aaa1934.
+    """Annotation of all 3,005 cells of Zeisel et al. (2015), doi:10.1126/science.aaa1934, by cell id.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by cell id: ``tissue``, ``group`` (1-9), ``total_mRNA_mol``, ``well``, ``sex`` (±1), ``age`` (days),
-        ``diameter`` (µm), ``level1class`` (7 classes), ``level2class``.
+    Columns: ``tissue``, ``group`` (1-9), ``total_mRNA_mol``, ``well``, ``sex`` (±1), ``age`` (days), ``diameter`` (µm),
+    ``level1class`` (7 classes), ``level2class``.
     """
     from scgen_lib.data import recipes
 
@@ -200,33 +197,26 @@ def zeisel_annotation() -> pd.DataFrame:
 
 
 def pbmc68k_labels() -> pd.Series:
-    """Annotation of all 68,579 PBMC of Zheng et al. (2017), doi:10.1038/ncomms14049, in the order of their matrix.
-
-    Returns
-    -------
-    Series
-        Categorical, 11 cell types.
-    """
+    """The 11 types of all 68,579 PBMC of Zheng et al. (2017), doi:10.1038/ncomms14049, in the order of their matrix."""
     from scgen_lib.data import recipes
 
     return recipes.pbmc68k_labels(registry.fetch(registry.DATASETS["pbmc68k_labels"].sources[0]))
 
 
 def refseq_mm9() -> pd.Series:
-    """Gene symbols of the mouse's RefSeq transcripts, assembly mm9 (Pruitt et al. 2014, doi:10.1093/nar/gkt1114).
+    """Gene symbol by RefSeq id of 26,946 transcripts of the mouse, assembly mm9.
 
-    Returns
-    -------
-    Series
-        Gene symbol by RefSeq id, 26,946 transcripts.
+    Pruitt et al. 2014, doi:10.1093/nar/gkt1114.
     """
-    return readers.transcript_symbols(registry.fetch(registry.DATASETS["refseq_mm9"].sources[0]))
+    from scgen_lib.data import sources
+
+    return sources.transcript_symbols(registry.fetch(registry.DATASETS["refseq_mm9"].sources[0]))
 
 
 def _registered(entry: registry.Dataset) -> AnnData:
     if not entry.recipe:
         raise DataError(
-            f"Expected a data set with expression, but {entry.name} is a table: call scgen_lib.data.{entry.name}()."
+            f"expected a data set with expression, got the table {entry.name}: call scgen_lib.data.{entry.name}()"
         )
     from scgen_lib.data import recipes
 
@@ -234,8 +224,8 @@ def _registered(entry: registry.Dataset) -> AnnData:
     adata = getattr(recipes, entry.recipe)(*paths)
     if adata.shape != (entry.cells, entry.genes):
         raise DataError(
-            f"{entry.name}: Expected {entry.cells} cells × {entry.genes} genes, but the files hold {adata.n_obs} × "
-            f"{adata.n_vars}: remove them and fetch them again."
+            f"{entry.name}: expected {entry.cells} cells × {entry.genes} genes, got {adata.n_obs} × {adata.n_vars} in "
+            "the files: remove them and fetch them again"
         )
     notes = [entry.note] * bool(entry.note)
     notes += [f"{file.name} is not verified by a hash: {file.note}" for file in entry.sources if not file.hash]
@@ -339,9 +329,7 @@ def _compact(x: Any) -> Any:
     from scipy import sparse
 
     if x.max() > np.iinfo(np.int32).max:
-        raise DataError(
-            f"Expected counts below 2³¹, but the largest is {x.max():g}: give raw counts, not normalised values."
-        )
+        raise DataError(f"expected counts below 2³¹, got {x.max():g}: give raw counts, not normalised values")
     nonzero = x.count_nonzero() if sparse.issparse(x) else np.count_nonzero(x)
     if 2 * nonzero < x.shape[0] * x.shape[1]:
         return sparse.csr_matrix(x, dtype=np.int32)
@@ -356,8 +344,6 @@ def _plain(value: Any) -> Any:
 def _unknown(name: str, more: Iterable[str] = ()) -> str:
     known = [*registry.DATASETS, *more]
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return (
-        f"Expected the name of a data set{' or a file' if more else ''}, but {name!r} is none: "
-        + (f"did you mean {' or '.join(close)}" if close else f"choose one of {', '.join(known)}")
-        + "."
+    return f"expected the name of a data set{' or a file' if more else ''}, got {name!r}: " + (
+        f"did you mean {' or '.join(close)}" if close else f"choose one of {', '.join(known)}"
     )

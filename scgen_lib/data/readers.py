@@ -1,7 +1,7 @@
-"""Readers of file formats: what a user's own counts may stand in, and what the public sources publish.
+"""Readers of the formats in which a user's own counts may stand.
 
-Every reader of a user's file returns cells × genes with the raw counts in ``X``; none of them checks the values. Names
-and labels are the texts of the file: ``0001``, ``1.10``, ``NA`` and ``nan`` stay what they are.
+Every reader returns cells × genes with the raw counts in ``X``; none of them checks the values. Names and labels are
+the texts of the file: ``0001``, ``1.10``, ``NA`` and ``nan`` stay what they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,58 +23,36 @@ from scgen_lib.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import IO
 
     import pandas as pd
     from anndata import AnnData
-    from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
+    from scipy.sparse import coo_matrix
 
-    Source = str | Path | IO[bytes]
-
+Source = str | Path | IO[bytes]
 FORMATS = ".h5ad, 10x .h5, a 10x mtx folder, .loom, .csv[.gz] or .tsv[.gz]"
 
 
 def read(path: str | Path, *, transpose: bool = False, labels: str | None = None, genome: str | None = None) -> AnnData:
-    """Read a user's file of counts.
+    """Read a user's file of counts into cells × genes, raw counts in ``X``; parameters are those of `load`.
 
-    Parameters
-    ----------
-    path
-        An ``.h5ad``, a 10x ``.h5`` (Cell Ranger 2 or 3), a 10x ``mtx`` folder (2 or 3, gzipped or not), a ``.loom``,
-        or a ``.csv`` / ``.tsv`` table, gzipped or not, with commas, semicolons or tabs. Of HDF5 files the content
-        decides, not the name.
-    transpose
-        For tables and ``.h5ad``: the file is genes × cells. The other formats say themselves which is which.
-    labels
-        For tables only: the column (the row, with ``transpose``) that holds the labels and is no gene.
-    genome
-        For 10x files of several genomes: the one to read.
-
-    Returns
-    -------
-    AnnData
-        Cells × genes, raw counts in ``X``.
-
-    Raises
-    ------
-    DataError
-        If the file is absent, of another format, truncated, or holds no counts, or several genomes and none is chosen.
-    ParameterError
-        If ``transpose`` or ``genome`` is asked of a format that does not have it.
+    The formats are ``.h5ad``, 10x ``.h5`` (Cell Ranger 2 or 3), a 10x ``mtx`` folder (2 or 3, gzipped or not),
+    ``.loom``, and a ``.csv`` / ``.tsv`` table, gzipped or not, with commas, semicolons or tabs. Of HDF5 files the
+    content decides, not the name.
     """
     path = expanded(path)
     if not path.exists():
-        raise DataError(f"Expected counts in {path}, but there is no such file or folder: correct the path.")
+        raise DataError(f"expected counts in {path}, got no such file or folder: correct the path")
     reader = _reader(path)
+    said, has = _READERS[reader]
     options = {"transpose": transpose, "labels": labels, "genome": genome}
     for name, serves in (("transpose", ".csv, .tsv and .h5ad files"), ("genome", "10x files")):
-        if options[name] and name not in _OPTIONS[reader]:
-            raise ParameterError(f"{name} serves {serves}, but {path.name} is {_SAID[reader]}: leave it out.")
+        if options[name] and name not in has:
+            raise ParameterError(f"expected {name} with {serves} alone, got {path.name}, {said}: leave it out")
     try:
         with warnings.catch_warnings():
             # gene symbols repeat in every 10x reference; `load` settles that
             warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
-            adata = reader(path, **{name: options[name] for name in _OPTIONS[reader]})
+            adata = reader(path, **{name: options[name] for name in has})
     except InputError:
         raise
     except (PermissionError, BlockingIOError) as error:
@@ -82,13 +60,13 @@ def read(path: str | Path, *, transpose: bool = False, labels: str | None = None
     except (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, zlib.error, csv.Error) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
-            f"{path.name} could not be read as {_SAID[reader]} ({reason}): check that the file is whole and of "
-            "that format."
+            f"expected {said} in {path.name}, got what cannot be read as one ({reason}): check that the file is whole "
+            "and of that format"
         ) from error
     if 0 in adata.shape:
         raise DataError(
-            f"Expected cells and genes in {path.name}, but as {_SAID[reader]} it holds {adata.n_obs} cells × "
-            f"{adata.n_vars} genes: check that it is whole and of that format."
+            f"expected cells and genes in {path.name}, got {said} of {adata.n_obs} cells × {adata.n_vars} genes: check "
+            "that it is whole and of that format"
         )
     return adata
 
@@ -102,25 +80,6 @@ def sha256(path: str | Path) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def rda(path: str | Path) -> Any:
-    """Return the one object of an R data file (``.rda``, ``.RData``), a list as a dict."""
-    import rdata
-
-    with warnings.catch_warnings():
-        # sparse matrices and model objects have no constructor in rdata; `from_dgc` builds the former
-        warnings.filterwarnings("ignore", message="Missing constructor", category=UserWarning)
-        content = rdata.read_rda(path)
-    return next(iter(content.values()))
-
-
-def from_dgc(matrix: Any) -> tuple[csc_matrix, np.ndarray, np.ndarray]:
-    """Return an R ``dgCMatrix`` as a matrix with the names of its rows and of its columns, the way it lies in R."""
-    from scipy import sparse
-
-    values = sparse.csc_matrix((matrix.x, matrix.i, matrix.p), shape=tuple(matrix.Dim))
-    return values, *matrix.Dimnames
 
 
 def matrix_market(source: Source) -> coo_matrix | np.ndarray:
@@ -156,74 +115,10 @@ def _genes_alone(adata: AnnData, kinds: pd.Series) -> AnnData:
     if len(genes) and not genes.any():
         found = ", ".join(map(repr, list(dict.fromkeys(kinds.astype(str)))[:3]))
         raise DataError(
-            f"Expected features of the type 'Gene Expression', but their types are {found}: if these are genes, write "
-            "that type into the third column of the features, or leave the column out."
+            f"expected features of the type 'Gene Expression', got {found}: if these are genes, write that type into "
+            "the third column of the features, or leave the column out"
         )
     return adata if genes.all() else adata[:, genes].copy()
-
-
-def genes_by_cells(source: Source, sep: str, name: str) -> tuple[csr_matrix, list[str], pd.Index]:
-    """Return a text table of genes × cells, sparse, with its genes and its cells.
-
-    It is read by bands of genes: as a dense table, 20,000 genes of 4,700 cells would take 740 MB.
-
-    Raises
-    ------
-    DataError
-        If an entry is no number; ``name`` is the file's in the message.
-    """
-    import pandas as pd
-    from scipy import sparse
-
-    bands, genes = [], []
-    # a gene may be called `nan`; a count that is missing is then text, and refused
-    for band in pd.read_csv(source, sep=sep, index_col=0, chunksize=2000, na_filter=False):
-        if len(texts := band.select_dtypes(exclude="number").columns):
-            raise DataError(
-                f"Expected a number for every gene and cell of {name}, but the entries of {len(texts)} cells hold text "
-                f"(first: {texts[0]!r}): remove the file and fetch it again."
-            )
-        bands.append(sparse.csr_matrix(band.to_numpy()))
-        genes.extend(band.index)
-    return sparse.vstack(bands, format="csr"), genes, band.columns
-
-
-def transcript_symbols(path: str | Path) -> pd.Series:
-    """Read which gene each transcript is of, from a table of the UCSC genome browser.
-
-    Parameters
-    ----------
-    path
-        Tab-separated text, gzipped or not, whose first line may be a header that starts with ``#``: refGene (16
-        columns, transcript id in the 2nd, gene symbol in the 13th) or refFlat (fewer columns, symbol in the 1st, id in
-        the 2nd).
-
-    Returns
-    -------
-    Series
-        Gene symbol by transcript id, each id once.
-
-    Raises
-    ------
-    DataError
-        If the file is absent or of another layout.
-    """
-    import pandas as pd
-
-    path = expanded(path)
-    try:
-        width = len(pd.read_csv(path, sep="\t", header=None, nrows=1).columns)
-        columns = {1: "id", 12: "symbol"} if width == 16 else {0: "symbol", 1: "id"}
-        table = pd.read_csv(path, sep="\t", header=None, usecols=list(columns), dtype=str, comment="#", na_filter=False)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(
-            f"Expected a table of gene symbols and transcript ids in {path}, but it cannot be read as one "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): give a file like UCSC's refGene "
-            "or refFlat."
-        ) from error
-    # a transcript that lies at several places has a line for each
-    table = table.rename(columns=columns).drop_duplicates("id").set_index("id")["symbol"]
-    return table[table != ""]
 
 
 def _h5ad(path: Path, transpose: bool) -> AnnData:
@@ -242,8 +137,8 @@ def _h5ad(path: Path, transpose: bool) -> AnnData:
         hint = f"the layers are {', '.join(map(repr, layers))}" if layers else "there is no layer"
         hint += f", of which {whole!r} holds integers: rename it to 'counts'" if whole else ": give raw counts"
         raise DataError(
-            f"Expected raw counts in layers['counts'], raw.X or X of {path.name}, but none holds integers: they look "
-            f"log-transformed or normalised, and {hint}."
+            f"expected raw counts in layers['counts'], raw.X or X of {path.name}, got no integers: they look "
+            f"log-transformed or normalised, and {hint}"
         )
     adata.raw = None
     return adata.T.copy() if transpose else adata
@@ -251,7 +146,6 @@ def _h5ad(path: Path, transpose: bool) -> AnnData:
 
 def _h5_10x(path: Path, genome: str | None) -> AnnData:
     import h5py
-    import numpy as np
     import scanpy as sc
 
     with h5py.File(path) as file:
@@ -269,8 +163,8 @@ def _chosen(path: Path, genome: str | None, genomes: list[str], needed: bool) ->
     """Return the genome to read, or refuse one that is not there, or none where one is needed."""
     if genome not in genomes and (needed or genome is not None):
         raise DataError(
-            f"Expected one of the genomes of {path.name}, {', '.join(genomes) or '(none is named)'}, got {genome!r}: "
-            "choose with load(..., genome=NAME), and save what it returns as .h5ad for a notebook."
+            f"expected one of the genomes of {path.name}, {', '.join(genomes) or '(none is named)'}, got {genome!r}: "
+            "choose with load(..., genome=NAME), and save what it returns as .h5ad for a notebook"
         )
     return genome
 
@@ -285,8 +179,8 @@ def _mtx_folder(path: Path, genome: str | None) -> AnnData:
         found = _of_sample(path, *stems)
         if len(found) != 1:
             raise DataError(
-                f"Expected one {' or '.join(stems)} (.gz or not) in {path}, but there are {len(found)}: give a folder "
-                "with the three files of one 10x sample."
+                f"expected one {' or '.join(stems)} (.gz or not) in {path}, got {len(found)}: give a folder with the "
+                "three files of one 10x sample"
             )
         return found[0]
 
@@ -312,7 +206,7 @@ def _loom(path: Path) -> AnnData:
         index = next((columns.pop(name) for name in names if name in columns), None)
         if index is None:
             raise DataError(
-                f"Expected {' or '.join(names)} in {group.name} of {path.name}, but it is absent: name the entries."
+                f"expected {' or '.join(names)} in {group.name} of {path.name}, got none of them: name the entries"
             )
         return pd.DataFrame(columns, index=index.astype(str))
 
@@ -352,8 +246,8 @@ def _table(path: Path, transpose: bool, labels: str | None) -> AnnData:
             entries = table.iloc[:, columns.index(texts[0])]
             texts, what = list(names[(pd.to_numeric(entries, errors="coerce").isna() & entries.notna())]), "rows"
         raise DataError(
-            f"Expected numbers in every gene of {path.name}, but {len(texts)} {what} hold text (first: {texts[0]!r}): "
-            f"name the {what[:-1]} of the labels with labels=NAME and remove the others."
+            f"expected numbers in every gene of {path.name}, got text in {len(texts)} {what} (first: {texts[0]!r}): "
+            f"name the {what[:-1]} of the labels with labels=NAME and remove the others"
         )
     obs, var = pd.DataFrame(index=names), pd.DataFrame(index=pd.Index(columns, dtype=object))
     if transpose:
@@ -381,8 +275,8 @@ def _separator(path: Path) -> str:
     best = max(widths, key=widths.get)
     if widths[best] < 2:
         raise DataError(
-            f"Expected names separated by commas, semicolons or tabs in the first line of {path.name}, but it has none "
-            "of them: save the table with one of these separators."
+            f"expected names separated by commas, semicolons or tabs in the first line of {path.name}, got none of "
+            "them: save the table with one of these separators"
         )
     return best
 
@@ -391,13 +285,13 @@ def _layout(path: Path, sep: str) -> tuple[int, list[str], int]:
     """Return how many lines the header ends after, the names of the columns behind the first, and their number."""
     (start, header), *first = itertools.islice(_lines(path, sep), 2)
     if not first:
-        raise DataError(f"Expected a row for each cell in {path.name}, but there is a header alone: check its export.")
+        raise DataError(f"expected a row for each cell in {path.name}, got a header alone: check its export")
     width = len(first[0][1])
     # R leaves out the name above the names
     if width - len(header) not in (0, 1):
         raise DataError(
-            f"Expected as many entries in every line of {path.name}, but the header has {len(header)} and the next "
-            f"line {width}: check its separators."
+            f"expected as many entries in every line of {path.name}, got {len(header)} in the header and {width} "
+            "in the next line: check its separators"
         )
     return start, header[len(header) - width + 1 :], width
 
@@ -410,21 +304,13 @@ def _integers(x: Any) -> bool:
     return values.dtype.kind in "biu" or checks.rounded(values) is not None
 
 
-_SAID = {
-    _h5ad: "an .h5ad file",
-    _h5_10x: "a 10x .h5 file",
-    _mtx_folder: "a 10x mtx folder",
-    _loom: "a .loom file",
-    _table: "a table",
-}
-
-
-_OPTIONS = {
-    _h5ad: ("transpose",),
-    _h5_10x: ("genome",),
-    _mtx_folder: ("genome",),
-    _loom: (),
-    _table: ("transpose", "labels"),
+# what each reads, in words, and which of the options it has
+_READERS = {
+    _h5ad: ("an .h5ad file", ("transpose",)),
+    _h5_10x: ("a 10x .h5 file", ("genome",)),
+    _mtx_folder: ("a 10x mtx folder", ("genome",)),
+    _loom: ("a .loom file", ()),
+    _table: ("a table", ("transpose", "labels")),
 }
 
 
@@ -436,7 +322,7 @@ def _reader(path: Path) -> Callable[..., AnnData]:
     name = path.name.lower()
     suffix = Path(name.removesuffix(".gz")).suffix
     if suffix not in by_suffix or (name.endswith(".gz") and by_suffix[suffix] is not _table):
-        raise DataError(f"Expected {FORMATS}, but {path.name} is none of them: convert it to one of these.")
+        raise DataError(f"expected {FORMATS}, got {path.name}: convert it to one of these")
     return by_suffix[suffix] if by_suffix[suffix] is _table else _of_content(path) or by_suffix[suffix]
 
 

@@ -7,17 +7,17 @@ in ``obs["cell_type"]`` where there are any, and true counts in ``layers["true_c
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sized
 from pathlib import Path
 from zipfile import ZipFile
 
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import io, sparse
 
-from scgen_lib.data import readers
+from scgen_lib.data import readers, sources
 from scgen_lib.errors import DataError
 
 
@@ -28,7 +28,7 @@ def pbmc68k_reduced() -> AnnData:
     adata = sc.datasets.pbmc68k_reduced()
     scale = sparse.diags_array(adata.obs["n_counts"].to_numpy(dtype=float) / 1e4)
     counts = sparse.csr_matrix(scale @ adata.raw.X.astype(float).expm1())
-    adata.X = _rounded(counts, "pbmc68k_reduced")
+    adata.X = sources.rounded(counts, "pbmc68k_reduced")
     adata.raw = None
     adata.obs["cell_type"] = adata.obs["bulk_labels"]
     return adata
@@ -43,7 +43,7 @@ def pbmc68k(archive: Path, labels: Path) -> AnnData:
             *(content.extractfile(files[name]) for name in ("genes.tsv", "barcodes.tsv", "matrix.mtx"))
         )
     types = pbmc68k_labels(labels)
-    _one_each(types, labels, adata, archive)
+    sources.one_each(types, labels, adata, archive)
     adata.obs["cell_type"] = types.array
     return adata
 
@@ -55,26 +55,22 @@ def pbmc68k_labels(path: Path) -> pd.Series:
 
 def pbmc_facs(path: Path) -> AnnData:
     """FACS-purified PBMC and the 100 cells that the source holds out."""
-    content = readers.rda(path)
-    parts = [
-        (content["counts"], content["samples"], "train"),
-        (content["counts_test"], content["samples_test"], "test"),
-    ]
-    counts, names = zip(*((x, rows) for x, rows, _ in (readers.from_dgc(part) for part, _, _ in parts)), strict=True)
-    obs = pd.concat([samples.assign(split=split) for _, samples, split in parts])
-    obs = obs.set_index(np.concatenate(names)).astype({"barcode": str, "split": "category"})
-    obs = obs.rename(columns={"celltype": "cell_type"}).rename(columns=str)
-    genes = content["genes"]
-    adata = AnnData(sparse.vstack(counts, format="csr"), obs=obs)
-    adata.var["gene_ids"] = genes["ensembl"].to_numpy(str)
-    adata.var_names = genes["symbol"].to_numpy(str)
+    content = sources.rda(path)
+    parts = {}
+    for split, end in (("train", ""), ("test", "_test")):
+        x, cells, _ = sources.from_dgc(content[f"counts{end}"])
+        parts[split] = AnnData(x.tocsr(), obs=content[f"samples{end}"].set_index(cells).rename(columns=str))
+    adata = anndata.concat(parts, label="split")
+    adata.obs = adata.obs.rename(columns={"celltype": "cell_type"}).astype({"barcode": str})
+    adata.var["gene_ids"] = content["genes"]["ensembl"].to_numpy(str)
+    adata.var_names = content["genes"]["symbol"].to_numpy(str)
     return adata
 
 
 def pbmc3k(counts: Path, meta: Path) -> AnnData:
     """10x 3k PBMC, with the labels of the Seurat tutorial for the cells that passed its filter."""
-    adata = _from_genes_by_cells(*readers.from_dgc(readers.rda(counts)))
-    labels = readers.rda(meta)["classified"]
+    adata = sources.from_genes_by_cells(*sources.from_dgc(sources.rda(counts)))
+    labels = sources.rda(meta)["classified"]
     labels.index = labels.index.astype(str) + "-1"
     adata.obs["cell_type"] = labels.astype(str).reindex(adata.obs_names).astype("category")
     return adata
@@ -83,8 +79,8 @@ def pbmc3k(counts: Path, meta: Path) -> AnnData:
 def scdcc(path: Path) -> AnnData:
     """HDF5 with ``X`` cells × genes and ``Y`` class numbers, neither genes nor classes named."""
     with h5py.File(path) as file:
-        adata = _unnamed(file["X"][:])
-        adata.obs["cell_type"] = _numbered(file["Y"][:])
+        adata = sources.unnamed(file["X"][:])
+        adata.obs["cell_type"] = sources.numbered(file["Y"][:])
     return adata
 
 
@@ -103,10 +99,10 @@ def cbmc_citeseq(path: Path, names: Path) -> AnnData:
 
 def zeisel(path: Path) -> AnnData:
     """Three classes of mouse cortex, with the ERCC spike-ins and their true molecule numbers."""
-    content = readers.rda(path)
+    content = sources.rda(path)
     counts = content["count.matrix.large"]
     cells = [name.removeprefix("X") for name in counts["dim_1"].to_numpy()]
-    adata = _from_genes_by_cells(counts.to_numpy(), counts["dim_0"].to_numpy(), cells)
+    adata = sources.from_genes_by_cells(counts.to_numpy(), counts["dim_0"].to_numpy(), cells)
     adata.obs["cell_type"] = pd.Categorical(content["labels"])
     adata.obs["library_size"] = content["library.size"].to_numpy()
     adata.obs["cell_size"] = content["cell.size"].to_numpy()
@@ -118,9 +114,9 @@ def zeisel(path: Path) -> AnnData:
 def zeisel_4000(path: Path, header: Path) -> AnnData:
     """All cells of mouse cortex and the genes detected in most of them, counts behind ln(1 + count)."""
     x = sparse.csr_matrix(io.loadmat(path)["zeisel_data"].T)  # before the copies that the next steps make
-    adata = _unnamed(_rounded(x.expm1(), path.name))
+    adata = sources.unnamed(sources.rounded(x.expm1(), path.name))
     annotation = zeisel_annotation(header)
-    _one_each(annotation, header, adata, path)
+    sources.one_each(annotation, header, adata, path)
     adata.obs = _zeisel_classes(annotation)
     adata.obs["cell_type"] = adata.obs["group"]
     return adata
@@ -128,9 +124,9 @@ def zeisel_4000(path: Path, header: Path) -> AnnData:
 
 def zeisel_groups12(path: Path) -> AnnData:
     """Mouse cortex, groups 1 (interneurons) and 2, counts behind log10(1 + count)."""
-    content = readers.rda(path)
-    adata = _unnamed(_rounded(10 ** content["in_X"].to_numpy().T - 1, path.name))
-    adata.obs["cell_type"] = _numbered(content["true_labs"].to_numpy())
+    content = sources.rda(path)
+    adata = sources.unnamed(sources.rounded(10 ** content["in_X"].to_numpy().T - 1, path.name))
+    adata.obs["cell_type"] = sources.numbered(content["true_labs"].to_numpy())
     return adata
 
 
@@ -149,24 +145,24 @@ def zeisel_720(matrix: Path, labels: Path, header: Path) -> AnnData:
     genes follow the cell's total, which the annotation states.
     """
     annotation = zeisel_annotation(header)
-    again = f"remove {matrix} and fetch it again."
+    again = f"remove {matrix} and fetch it again"
     try:
-        adata = _unnamed(sparse.csr_matrix(readers.matrix_market(matrix)))
+        adata = sources.unnamed(sparse.csr_matrix(readers.matrix_market(matrix)))
     except (ValueError, TypeError, OverflowError, OSError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"Expected a Matrix Market file, but {matrix.name} is none ({reason}): {again}") from error
-    groups = _numbered(np.loadtxt(labels))
-    _one_each(groups, labels, adata, matrix)
-    _one_each(groups, labels, annotation, header)
+        raise DataError(f"expected a Matrix Market file, got {matrix.name} ({reason}): {again}") from error
+    groups = sources.numbered(np.loadtxt(labels))
+    sources.one_each(groups, labels, adata, matrix)
+    sources.one_each(groups, labels, annotation, header)
     if list(groups) != list(annotation["group"].astype(str)):
-        raise DataError(f"{labels.name} and {header.name} should state the same groups, but differ: fetch both again.")
+        raise DataError(f"expected the same groups in {labels.name} and {header.name}, got others: fetch both again")
     totals = {"here": np.asarray(adata.X.sum(axis=1)).ravel(), "stated": annotation["total_mRNA_mol"].to_numpy()}
     ranks = pd.DataFrame(totals).groupby(np.asarray(groups)).rank(pct=True)
     # within the groups: about 0.9 for 720 genes of these cells, about 0 in another order
     if not (agreement := ranks.corr().loc["here", "stated"]) > 0.5:
         raise DataError(
-            f"Expected the cells of {matrix.name} in the order of {header.name}, but within the groups the rank "
-            f"correlation of their totals with the stated ones is {agreement:.2f}: {again}"
+            f"expected the cells of {matrix.name} in the order of {header.name}, got a rank correlation of their "
+            f"totals with the stated ones of {agreement:.2f} within the groups: {again}"
         )
     adata.obs = _zeisel_classes(annotation)
     adata.obs["cell_type"] = adata.obs["group"]
@@ -175,13 +171,13 @@ def zeisel_720(matrix: Path, labels: Path, header: Path) -> AnnData:
 
 def zeisel_full(counts: Path, header: Path) -> AnnData:
     """All genes of mouse cortex and hippocampus, the annotation by cell id."""
-    adata = _from_genes_by_cells(*readers.genes_by_cells(counts, "\t", counts.name))
+    adata = sources.from_genes_by_cells(*sources.genes_by_cells(counts, "\t", counts.name))
     annotation = zeisel_annotation(header)
     if set(adata.obs_names) != set(annotation.index):
         known = adata.obs_names.isin(annotation.index).sum()
         raise DataError(
-            f"Expected the {len(annotation)} cells of {header.name} in {counts.name}, but {known} of its {adata.n_obs} "
-            "cells are among them: remove both and fetch them again."
+            f"expected the {len(annotation)} cells of {header.name} in {counts.name}, got {adata.n_obs} cells of which "
+            f"{known} are among them: remove both and fetch them again"
         )
     adata.obs = _zeisel_classes(annotation.loc[adata.obs_names])
     adata.obs["cell_type"] = adata.obs["level1class"]
@@ -204,8 +200,6 @@ def zeisel_annotation(header: Path) -> pd.DataFrame:
 
 def baron_mouse(*paths: Path) -> AnnData:
     """Both mice on their common genes."""
-    import anndata
-
     mice = {str(number): _baron(path) for number, path in enumerate(paths, 1)}
     adata = anndata.concat(mice, label="mouse", join="inner")
     adata.obs["cell_type"] = adata.obs.pop("assigned_cluster").astype("category")
@@ -227,20 +221,20 @@ def baron_human(path: Path) -> AnnData:
 
 def goolam(path: Path) -> AnnData:
     """Mouse embryos, the stages as ordered categories."""
-    content = readers.rda(path)
-    adata = _from_genes_by_cells(
+    content = sources.rda(path)
+    adata = sources.from_genes_by_cells(
         content["data"].to_numpy(), *(content["data"][dim].to_numpy() for dim in ("dim_0", "dim_1"))
     )
     stages = ["2cell", "4cell", "8cell", "16cell", "blast"]
     adata.obs["cell_type"] = pd.Categorical(content["label"], categories=stages, ordered=True)
-    return _with_spike_ins(adata)
+    return sources.with_spike_ins(adata)
 
 
 def treutlein(path: Path) -> AnnData:
     """Mouse lung, log values."""
     content = io.loadmat(path)
-    adata = _unnamed(content["in_X"])
-    adata.obs["cell_type"] = _numbered(content["true_labs"])
+    adata = sources.unnamed(content["in_X"])
+    adata.obs["cell_type"] = sources.numbered(content["true_labs"])
     return adata
 
 
@@ -251,7 +245,7 @@ def splatter_pair(observed: Path, truth: Path) -> AnnData:
     x, t = tables
     if not (x.index.equals(t.index) and x.columns.equals(t.columns) and (groups == true_groups).all()):
         raise DataError(
-            f"{observed.name} and {truth.name} should hold the same cells and genes, but differ: fetch both again."
+            f"expected the same cells and genes in {observed.name} and {truth.name}, got others: fetch both again"
         )
     obs = pd.DataFrame({"group": groups, "cell_type": groups}, dtype="category")
     return AnnData(x.to_numpy(), obs=obs, var=pd.DataFrame(index=x.columns), layers={"true_counts": t.to_numpy()})
@@ -288,13 +282,13 @@ def _mixology(counts: Path, metadata: Path, label: str) -> AnnData:
     table, obs = (pd.read_csv(path, index_col=0) for path in (counts, metadata))
     obs = obs.loc[table.columns].assign(cell_type=lambda frame: frame[label].astype(str).astype("category"))
     adata = AnnData(table.to_numpy().T, obs=obs, var=pd.DataFrame(index=table.index))
-    return _with_spike_ins(adata)
+    return sources.with_spike_ins(adata)
 
 
 def paul(counts: Path, labels: Path) -> AnnData:
     """Mouse myeloid progenitors."""
-    adata = _from_genes_by_cells(*readers.from_dgc(readers.rda(counts)))
-    adata.obs["cell_type"] = pd.Categorical(readers.rda(labels))
+    adata = sources.from_genes_by_cells(*sources.from_dgc(sources.rda(counts)))
+    adata.obs["cell_type"] = pd.Categorical(sources.rda(labels))
     return adata
 
 
@@ -307,9 +301,9 @@ def paul_full(path: Path) -> AnnData:
 
 def c_elegans(path: Path) -> AnnData:
     """Embryos with their age, log values."""
-    content = readers.rda(path)
+    content = sources.rda(path)
     values = content["g"]
-    adata = _from_genes_by_cells(values.to_numpy(), *(values[dim].to_numpy() for dim in ("dim_0", "dim_1")))
+    adata = sources.from_genes_by_cells(values.to_numpy(), *(values[dim].to_numpy() for dim in ("dim_0", "dim_1")))
     adata.obs = content["p"].set_index("sname").loc[adata.obs_names, ["age", "accession"]]
     adata.obs = adata.obs.rename(columns=str)
     return adata
@@ -318,8 +312,8 @@ def c_elegans(path: Path) -> AnnData:
 def fetal_brain(counts: Path, assignments: Path, *bulk: Path) -> AnnData:
     """Fetal brain, with the annotation by cell name and the bulk replicates in ``uns["bulk"]``."""
     with tarfile.open(counts) as archive:
-        table = readers.genes_by_cells(archive.extractfile(archive.next()), " ", counts.name)
-    adata = _from_genes_by_cells(*table)
+        table = sources.genes_by_cells(archive.extractfile(archive.next()), " ", counts.name)
+    adata = sources.from_genes_by_cells(*table)
     with tarfile.open(assignments) as archive:
         table = pd.read_csv(
             archive.extractfile(archive.next()), index_col="Cell.name", usecols=["Cell.name", "Annotation"]
@@ -329,54 +323,4 @@ def fetal_brain(counts: Path, assignments: Path, *bulk: Path) -> AnnData:
     # a RefSeq id that lies at several places has a row for each
     fpkm = [pd.read_csv(path, sep="\t").groupby("gene_id")["FPKM"].sum() for path in bulk]
     adata.uns["bulk"] = pd.concat(fpkm, axis=1, keys=[f"replicate_{i}" for i in range(1, len(bulk) + 1)])
-    return adata
-
-
-def _rounded(values: np.ndarray | sparse.csr_matrix, name: str) -> np.ndarray | sparse.csr_matrix:
-    """Whole numbers behind values that were computed from counts; refused where they are none."""
-    entries = values.data if sparse.issparse(values) else values
-    whole = np.rint(entries)
-    # float32 logarithms leave at most 0.08 in the public file, values that are no counts about 0.5
-    if (worst := np.abs(entries - whole).max()) > 0.15:
-        raise DataError(
-            f"The values of {name} should come from counts, but one lies {worst:.2f} from an integer: fetch it again."
-        )
-    if not sparse.issparse(values):
-        return whole
-    values.data = whole
-    values.eliminate_zeros()
-    return values
-
-
-def _from_genes_by_cells(x: np.ndarray | sparse.spmatrix, genes: np.ndarray, cells: np.ndarray) -> AnnData:
-    obs, var = (pd.DataFrame(index=np.asarray(names, dtype=str)) for names in (cells, genes))
-    return AnnData(x.T.tocsr() if sparse.issparse(x) else x.T, obs=obs, var=var)
-
-
-def _one_each(labels: Sized, stated: Path, cells: Sized, source: Path) -> None:
-    """Refuse labels that are not as many as the cells."""
-    if len(labels) != len(cells):
-        raise DataError(
-            f"Expected a label in {stated.name} for each of the {len(cells)} cells of {source.name}, but there are "
-            f"{len(labels)}: remove both and fetch them again."
-        )
-
-
-def _unnamed(x: np.ndarray | sparse.spmatrix) -> AnnData:
-    """Cells and genes numbered from 1, for sources that name neither."""
-    obs, var = (
-        pd.DataFrame(index=[f"{what}_{i}" for i in range(1, n + 1)])
-        for what, n in zip(("cell", "gene"), x.shape, strict=True)
-    )
-    return AnnData(x, obs=obs, var=var)
-
-
-def _numbered(classes: np.ndarray) -> pd.Categorical:
-    """Class numbers as categories in numerical order."""
-    numbers = np.asarray(classes).ravel().astype(int)
-    return pd.Categorical(numbers).rename_categories(str)
-
-
-def _with_spike_ins(adata: AnnData) -> AnnData:
-    adata.var["spike_in"] = adata.var_names.str.startswith("ERCC-")
     return adata

@@ -108,19 +108,14 @@ DATASETS = {
 def local_file(file: File) -> Path | None:
     """Return the file under ``SCGEN_DATA_DIR``, its hash verified if it has one, or None where it is not there.
 
-    Raises
-    ------
-    DataError
-        If the folder does not exist, or the file is not the registered one.
+    A folder that does not exist, and a file that is not the registered one, are refused.
     """
     folder = os.environ.get("SCGEN_DATA_DIR")
     if not folder:
         return None
     folder = expanded(folder)
     if not folder.is_dir():
-        raise DataError(
-            f"SCGEN_DATA_DIR should name a folder, but {str(folder)!r} is none: correct or unset the variable."
-        )
+        raise DataError(f"expected a folder in SCGEN_DATA_DIR, got {str(folder)!r}: correct or unset the variable")
     path = Path(folder, file.key)
     if not path.is_file():
         return None
@@ -130,8 +125,8 @@ def local_file(file: File) -> Path | None:
         return path
     algorithm, _, expected = file.hash.partition(":")
     raise DataError(
-        f"{path} should have {algorithm} {expected} ({file.size}), but it has {pooch.file_hash(str(path), algorithm)} "
-        f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded."
+        f"expected {algorithm} {expected} ({file.size}) of {path}, got {pooch.file_hash(str(path), algorithm)} "
+        f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded"
     )
 
 
@@ -164,13 +159,7 @@ def _is_registered(path: Path, file: File) -> bool:
 
 
 def fetch(file: File) -> Path:
-    """Return a local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source.
-
-    Raises
-    ------
-    DataError
-        If the file under ``SCGEN_DATA_DIR`` is another one, or the download fails.
-    """
+    """Return a local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source."""
     return local_file(file) or stored_file(file, cache_folder()) or download(file, cache_folder())
 
 
@@ -178,11 +167,6 @@ def download(file: File, folder: str | Path) -> Path:
     """Download a registered file to its place in ``folder``, under a temporary name until it is whole.
 
     The hash is verified if the file has one.
-
-    Raises
-    ------
-    DataError
-        If the source cannot be reached, sends something else, or the folder cannot be written.
     """
     import pooch
     import requests
@@ -196,25 +180,25 @@ def download(file: File, folder: str | Path) -> Path:
         urls={file.key: file.url},
         retry_if_failed=2,
     )
-    way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names."
+    way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names"
     try:
         path = Path(store.fetch(file.key, progressbar=True))
         path.chmod(0o666 & ~_umask())  # pooch downloads into a temporary file, which is for its owner only
         return path
     except requests.RequestException as error:
         raise DataError(
-            f"{file.name} could not be downloaded from {file.url} ({type(error).__name__}): {way_out}"
+            f"expected {file.name} from {file.url}, got no download ({type(error).__name__}): {way_out}"
         ) from error
     except ValueError as error:
         raise DataError(
-            f"The download of {file.name} from {file.url} is not the registered file of {file.size} "
+            f"expected the registered {file.name} of {file.size} from {file.url}, got another file "
             f"({str(error).split(' Deleted')[0].rstrip('.')}): {way_out}"
         ) from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
         raise DataError(
-            f"{file.name} could not be written under {folder} ({reason}): make room there, or choose another folder "
-            "with the variable SCGEN_CACHE_DIR or the destination of the fetch."
+            f"expected to write {file.name} under {folder}, got {reason!r}: make room there, or choose another folder "
+            "with the variable SCGEN_CACHE_DIR or the destination of the fetch"
         ) from error
 
 

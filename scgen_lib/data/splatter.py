@@ -29,26 +29,10 @@ MAX_CHUNK = 20_000_000  # entries whose float64 intermediates are held at once
 def lognormal_factors(
     rng: np.random.Generator, n: int, prob: float, down_prob: float, loc: float, scale: float
 ) -> np.ndarray:
-    """Draw the multiplicative factors of outliers, differential expression and batches.
+    """Draw n multiplicative factors of outliers, differential expression and batches, (n,) float64.
 
     A factor is exp(D |Y|) with probability `prob` and exactly 1 otherwise; Y ~ N(`loc`, `scale`²), and D is -1 with
-    probability `down_prob` and +1 otherwise, whatever the sign of `loc`.
-
-    Parameters
-    ----------
-    rng
-        Generator of the stage. The number of draws depends on `n` alone.
-    n
-        Number of factors.
-    prob, down_prob
-        Probability that a factor differs from 1, and that such a factor lies below 1.
-    loc, scale
-        Mean and standard deviation of Y.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        Positive factors.
+    probability `down_prob` and +1 otherwise, whatever the sign of `loc`. The number of draws depends on `n` alone.
     """
     selected = rng.random(n) < prob
     direction = np.where(rng.random(n) < down_prob, -1.0, 1.0)
@@ -56,19 +40,9 @@ def lognormal_factors(
 
 
 def dropout_probability(means: np.ndarray, mid: np.ndarray | float, shape: np.ndarray | float) -> np.ndarray:
-    """Compute the logistic dropout probability 1 / (1 + exp(-k (ln μ - x₀))).
+    """Compute the logistic dropout probability 1 / (1 + exp(-k (ln μ - x₀))) of cell means μ ≥ 0.
 
-    Parameters
-    ----------
-    means
-        Cell means μ >= 0 in counts. A mean of 0 is dropped with probability 1 when the slope is negative.
-    mid, shape
-        Midpoint x₀ on the natural-log mean and slope k, broadcast against `means`.
-
-    Returns
-    -------
-    ndarray of the shape of `means`, float64
-        Probabilities in [0, 1].
+    Midpoint x₀ and slope k are broadcast against the means; where the slope is negative, a mean of 0 is always dropped.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return expit(np.where(np.equal(shape, 0), 0.0, shape * (np.log(means) - mid)))
@@ -255,10 +229,12 @@ def preset(name: str, seed: int = 0, **overrides) -> anndata.AnnData:
         If there is no such preset, no such argument, or a value lies outside its range.
     """
     if name not in PRESETS:
-        raise ParameterError(f"Preset must be one of {', '.join(PRESETS)}, but is {name!r}.")
+        raise ParameterError(f"expected a preset among {', '.join(PRESETS)}, got {name!r}: choose one")
     legal = inspect.signature(simulate).parameters
     if unknown := [key for key in overrides if key not in legal]:
-        raise ParameterError(f"{unknown[0]!r} is no parameter of the simulation: choose from {', '.join(legal)}.")
+        raise ParameterError(
+            f"expected parameters of the simulation, got {unknown[0]!r}: choose from {', '.join(legal)}"
+        )
     chosen = PRESETS[name]
     adata = simulate(**(chosen["parameters"] | overrides), seed=seed)
     adata.uns["dataset"] = {
@@ -292,20 +268,18 @@ def estimate(counts: np.ndarray | sp.spmatrix) -> dict[str, float]:
     """
     values = counts.data if sp.issparse(counts) else np.asarray(counts)
     if not np.isfinite(values).all() or (values < 0).any():
-        raise DataError("Counts must be finite and not negative, but some are not: pass raw counts.")
+        raise DataError("expected finite counts of 0 or more, got others: give raw counts")
     totals = checks.totals(counts)
     if len(totals) < 2 or (totals == 0).any():
         raise DataError(
-            f"At least two cells, none of them empty, are needed, but {(totals > 0).sum()} of {len(totals)} "
-            "have counts: filter empty cells first."
+            f"expected two cells or more, none of them empty, got {(totals > 0).sum()} of {len(totals)} with counts: "
+            "filter empty cells first"
         )
     weights = np.median(totals) / totals
     means = np.asarray(counts.T @ weights).ravel() / len(totals)
     means = means[means > 0]
     if len(means) < 2 or np.ptp(means) == 0:
-        raise DataError(
-            "At least two genes of different mean are needed to estimate their distribution: pass more genes."
-        )
+        raise DataError("expected two genes or more of different means, got fewer: give more genes")
     variance = means.var(ddof=1)
     log_totals = np.log(totals)
     moments = {"mean_shape": means.mean() ** 2 / variance, "mean_rate": means.mean() / variance}
@@ -319,7 +293,7 @@ def _library(rng: np.random.Generator, n: int, loc: float, scale: float, normal:
     sizes = rng.normal(loc, scale, n)
     if not (sizes > 0).any():
         raise ParameterError(
-            f"lib_norm needs positive library sizes, but lib_loc={loc} and lib_scale={scale} gave none."
+            f"expected positive library sizes, got none of lib_loc={loc} and lib_scale={scale}: raise lib_loc"
         )
     return np.where(sizes > 0, sizes, sizes[sizes > 0].min() / 2)
 
@@ -337,7 +311,7 @@ def _cell_values(
     means = rng["counts"].gamma(base / scale, scale)
     counts = rng["counts"].poisson(means)
     if counts.max() > np.iinfo(np.int32).max:
-        raise ParameterError(f"Counts must fit 32 bits, but one reached {counts.max()}: lower lib_loc or bcv_common.")
+        raise ParameterError(f"expected counts below 2³¹, got {counts.max()}: lower lib_loc or bcv_common")
     with np.errstate(divide="ignore"):
         bcv = np.minimum(np.sqrt(scale / base), np.finfo(np.float32).max)
     made = {"base_cell_means": base, "bcv": bcv, "cell_means": means, "true_counts": counts}
@@ -356,7 +330,9 @@ def _dropout_per_cell(
     index = {"experiment": np.zeros_like(batch), "batch": batch, "group": group, "cell": np.arange(len(batch))}[kind]
     length = lengths[kind]
     if np.size(mid) != length:
-        raise ParameterError(f"dropout_mid needs {length} values for dropout_type={kind!r}, but has {np.size(mid)}.")
+        raise ParameterError(
+            f"expected {length} values of dropout_mid with dropout_type={kind!r}, got {np.size(mid)}: give one for each"
+        )
     given = (values_of(name, value, length) for name, value in (("dropout_mid", mid), ("dropout_shape", shape)))
     return tuple(values[index] for values in given)
 

@@ -40,27 +40,11 @@ WHOLE = ("batch_cells", "path_n_steps")
 
 
 def check(parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Refuse illegal parameters and bring the others to one value per group or batch.
-
-    Parameters
-    ----------
-    parameters
-        Arguments of the simulation by name.
-
-    Returns
-    -------
-    dict of ndarray, float64
-        The names of `LIMITS`; one value, one a group or one a batch.
-
-    Raises
-    ------
-    ParameterError
-        If a value has the wrong type or length, or lies outside its range.
-    """
+    """Refuse illegal parameters, and bring the others to float64 arrays: one value, or one a group or a batch."""
     whole("n_genes", parameters["n_genes"], 1)
     if parameters["dropout_type"] not in DROPOUT_TYPES:
         raise ParameterError(
-            f"dropout_type must be one of {', '.join(DROPOUT_TYPES)}, but is {parameters['dropout_type']!r}."
+            f"expected dropout_type among {', '.join(DROPOUT_TYPES)}, got {parameters['dropout_type']!r}: choose one"
         )
     lengths = {"one": 1, "any": None}
     lengths |= {"group": np.size(parameters["group_prob"]), "batch": np.size(parameters["batch_cells"])}
@@ -68,77 +52,35 @@ def check(parameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
         name: values_of(name, parameters[name], lengths[kind], *limits) for name, (kind, *limits) in LIMITS.items()
     }
     if not np.isclose(legal["group_prob"].sum(), 1):
-        raise ParameterError(f"group_prob must sum to 1, but sums to {legal['group_prob'].sum():g}: rescale it.")
+        raise ParameterError(f"expected group_prob to sum to 1, got {legal['group_prob'].sum():g}: rescale it")
     return legal
 
 
 def whole(name: str, value: Any, low: int) -> int:
-    """Return a whole number of at least `low`.
-
-    Parameters
-    ----------
-    name
-        Parameter named in the error.
-    value
-        What the user gave.
-    low
-        Smallest legal value.
-
-    Returns
-    -------
-    int
-        The value.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a whole number, or too small.
-    """
+    """Return a whole number of at least `low`, or refuse it by its name."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ParameterError(f"{name} must be a whole number of at least {low}, but is {value!r}.")
+        raise ParameterError(f"expected {name} as a whole number of at least {low}, got {value!r}: give one")
     return int(value)
 
 
 def values_of(name: str, value: Any, length: int | None, low: float = -np.inf, high: float = np.inf) -> np.ndarray:
-    """Return one number or a list of them as `length` numbers.
-
-    Parameters
-    ----------
-    name
-        Parameter named in the error.
-    value
-        What the user gave.
-    length
-        Numbers wanted; one number is repeated. None takes a list of any length.
-    low, high
-        Smallest and largest legal value.
-
-    Returns
-    -------
-    ndarray of shape (length,), float64
-        The values.
-
-    Raises
-    ------
-    ParameterError
-        If a value is no finite number in the range, or their number is wrong.
-    """
+    """Return a number, repeated, or a list of numbers as (length,) float64, of any length for None, or refuse it."""
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ParameterError(f"{name} must be a number or a list of numbers, but is {value!r}.") from None
+        raise ParameterError(f"expected {name} as a number or a list of them, got {value!r}: give numbers") from None
     if length is None and (array.ndim != 1 or array.size == 0):
-        raise ParameterError(f"{name} must be a list with one value or more, but is {value!r}.")
+        raise ParameterError(f"expected {name} as a list of one value or more, got {value!r}: give a list")
     if length is not None and array.shape not in ((), (1,), (length,)):
-        expected = "one value" if length == 1 else f"one value or {length}"
-        raise ParameterError(f"{name} needs {expected}, but has {array.size}.")
+        wanted = "one value" if length == 1 else f"one value or {length}"
+        raise ParameterError(f"expected {wanted} of {name}, got {array.size}: give as many")
     finite = np.isfinite(array) | ((array == np.inf) & (name == "bcv_df"))
     if not (finite & (array >= low) & (array <= high)).all():
         lowest = "above 0" if low == TINY else f"at least {low:g}"
         limits = f"finite and {lowest}" if np.isinf(high) else f"in [{low:g}, {high:g}]"
-        raise ParameterError(f"{name} must be {limits}, but is {value!r}.")
+        raise ParameterError(f"expected {name} {limits}, got {value!r}: give one in that range")
     if name in WHOLE and (array % 1).any():
-        raise ParameterError(f"{name} must be made of whole numbers, but is {value!r}.")
+        raise ParameterError(f"expected whole numbers of {name}, got {value!r}: round them")
     return array if length is None else np.broadcast_to(array, length)
 
 

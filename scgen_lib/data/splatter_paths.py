@@ -12,32 +12,19 @@ SMALLEST = 1e-6  # replaces factors that a non-linear path takes below zero
 
 
 def path_order(path_from: Sequence[int]) -> list[int]:
-    """Order paths so that each comes after the path it starts from.
+    """Order paths (from 0) so that each comes after the path it starts from.
 
-    Parameters
-    ----------
-    path_from
-        For each path (numbered from 1) the path whose end it starts from, or 0 for the origin.
-
-    Returns
-    -------
-    list of int
-        Zero-based paths, parents first.
-
-    Raises
-    ------
-    ParameterError
-        If a path starts from one that does not exist, or paths start from each other in a circle.
+    `path_from` has for each path the number, from 1, of the one whose end it starts from, or 0 for the origin.
     """
     if any(parent not in range(len(path_from) + 1) for parent in path_from):
         raise ParameterError(
-            f"path_from must hold whole numbers from 0 (origin) to {len(path_from)}, but is {list(path_from)}."
+            f"expected whole numbers from 0 (origin) to {len(path_from)} in path_from, got {list(path_from)}: give such"
         )
     order = []
     while len(order) < len(path_from):
         ready = [p for p, parent in enumerate(path_from) if p not in order and (parent == 0 or parent - 1 in order)]
         if not ready:
-            raise ParameterError(f"path_from must not form a circle, but is {list(path_from)}: let a path start at 0.")
+            raise ParameterError(f"expected no circle in path_from, got {list(path_from)}: let a path start at 0")
         order += ready
     return order
 
@@ -50,31 +37,15 @@ def path_factors(
     nonlinear_prob: np.ndarray,
     sigma_fac: np.ndarray,
 ) -> list[np.ndarray]:
-    """Draw for every path the factor of each gene at each step.
+    """Draw for every path the factor of each gene at each step: a list of (n_steps of the path, genes), float64.
 
-    Parameters
-    ----------
-    rng
-        Generator of the stage.
-    factors
-        Change of each gene over each path relative to the path's start, (paths, genes).
-    path_from
-        Path that each path starts from, 0 for the origin.
-    n_steps, nonlinear_prob, sigma_fac
-        One value a path.
-
-    Returns
-    -------
-    list of ndarray, each (n_steps of the path, genes), float64
-        The last step of a path is its end and the first one is the end of its parent.
-
-    Raises
-    ------
-    ParameterError
-        If `path_from` does not hold one legal parent a path.
+    The last step of a path is its end and the first one is the end of its parent. `factors` (paths, genes) are the
+    changes over each path relative to its start; `n_steps`, `nonlinear_prob` and `sigma_fac` have one value a path.
     """
     if len(path_from) != len(factors):
-        raise ParameterError(f"path_from needs {len(factors)} values, one a group, but has {len(path_from)}.")
+        raise ParameterError(
+            f"expected {len(factors)} values of path_from, one a group, got {len(path_from)}: give as many"
+        )
     curves: dict[int, np.ndarray] = {}
     for path in path_order(path_from):
         parent = path_from[path]
@@ -94,17 +65,7 @@ def path_factors(
 def step_probabilities(n_steps: int, skew: float) -> np.ndarray:
     """Return the probability of each step of a path: a straight line from `skew` to 1 - `skew`.
 
-    Parameters
-    ----------
-    n_steps
-        Number of steps.
-    skew
-        0.5 spreads cells evenly; above, they gather near the start, below, near the end.
-
-    Returns
-    -------
-    ndarray of shape (n_steps,)
-        Probabilities that sum to 1.
+    A skew of 0.5 spreads cells evenly; above, they gather near the start, below, near the end.
     """
     ramp = np.linspace(skew, 1 - skew, n_steps) if n_steps > 1 else np.ones(1)
     return ramp / ramp.sum()

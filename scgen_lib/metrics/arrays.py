@@ -10,61 +10,21 @@ Matrix = np.ndarray | sp.spmatrix
 
 
 def finite(name: str, values: Matrix) -> Matrix:
-    """Return a matrix or vector of finite numbers: sparse as CSR, anything else as an array.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the error.
-    values
-        Numbers of any shape, dense or sparse.
-
-    Returns
-    -------
-    ndarray or csr_matrix
-        The same values.
-
-    Raises
-    ------
-    DataError
-        If a value is NaN or infinite, or no number.
-    """
+    """Return numbers of any shape, sparse as CSR, anything else as an array; `name` is theirs in the error."""
     values = sp.csr_matrix(values) if sp.issparse(values) else np.asarray(values)
     data = values.data if sp.issparse(values) else values
     if data.dtype.kind not in "biuf":
-        raise DataError(f"Expected {name} as numbers, but it is of dtype {data.dtype}: convert it to a numeric type.")
+        raise DataError(f"expected {name} as numbers, got the dtype {data.dtype}: convert it to a numeric type")
     if bad := int(np.size(data) - np.isfinite(data).sum()):
-        raise DataError(f"Expected {name} to be finite, but {bad} values are NaN or infinite: leave those out.")
+        raise DataError(f"expected {name} to be finite, got {bad} values that are NaN or infinite: leave those out")
     return values
 
 
 def dense(name: str, values: Matrix, like: Matrix | None = None) -> np.ndarray:
-    """Return a finite matrix as a dense array.
-
-    Parameters
-    ----------
-    name
-        Name of the argument, for the error.
-    values
-        Numbers, dense or sparse.
-    like
-        Matrix of the shape that `values` must have.
-
-    Returns
-    -------
-    ndarray
-        The same values.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, or the shape differs from that of `like`.
-    """
+    """Return a finite matrix as a dense array, of the shape of `like` if that is given."""
     values = finite(name, values)
     if like is not None and values.shape != like.shape:
-        raise DataError(
-            f"Expected {name} in the shape {like.shape}, but it is {values.shape}: use the same cells and genes."
-        )
+        raise DataError(f"expected {name} in the shape {like.shape}, got {values.shape}: use the same cells and genes")
     return values.toarray() if sp.issparse(values) else values
 
 
@@ -84,22 +44,17 @@ def log_normalise(counts: Matrix, target: float | None = None, *, allow_empty: b
     -------
     ndarray or csr_matrix, float64
         Logarithms, of the shape of `counts`.
-
-    Raises
-    ------
-    DataError
-        If a value is negative or not finite, or a cell is empty.
     """
     counts = finite("counts", counts)
     if (counts.data if sp.issparse(counts) else counts).min(initial=0) < 0:
         raise DataError(
-            "Expected counts of 0 or more, but some are negative: normalise before taking logarithms or centring."
+            "expected counts of 0 or more, got negative ones: normalise before taking logarithms or centring"
         )
     totals = checks.totals(counts)
     empty = totals == 0
     if empty.any() and not allow_empty:
         raise DataError(
-            f"Expected counts in every cell, but {empty.sum()} of {len(totals)} are empty: filter them first."
+            f"expected counts in every cell, got {empty.sum()} of {len(totals)} that are empty: filter them first"
         )
     scale = (np.median(totals) if target is None else target) / np.where(empty, 1, totals)
     return np.log1p(sp.csr_matrix(sp.diags(scale) @ counts) if sp.issparse(counts) else counts * scale[:, None])

@@ -15,10 +15,6 @@ from threadpoolctl import threadpool_limits
 from scgen_lib.errors import DataError
 from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
 
-__all__ = [
-    "clustering_scores", "embed", "group_silhouettes", "kmeans_scores", "log_normalise", "pca", "silhouette", "tsne",
-]  # fmt: skip
-
 SPACES = ("pc2", "pc10", "tsne")
 
 
@@ -37,15 +33,10 @@ def clustering_scores(labels: Sequence, clusters: Sequence, average_method: str 
     dict of float
         nmi, ari, ami, homogeneity, completeness, v_measure, and accuracy, the share of cells that agree under the best
         one-to-one assignment of clusters to labels. 1 is best; ari and ami are about 0 by chance.
-
-    Raises
-    ------
-    DataError
-        If a label is missing or the lengths differ.
     """
     u, c = _codes("labels", labels), _codes("clusters", clusters)
     if len(u) != len(c):
-        raise DataError(f"Expected one cluster a label, but there are {len(u)} labels and {len(c)} clusters.")
+        raise DataError(f"expected one cluster a label, got {len(u)} labels and {len(c)} clusters: give as many")
     homogeneity, completeness, v_measure = metrics.homogeneity_completeness_v_measure(u, c)
     table = contingency_matrix(u, c)
     scores = {
@@ -61,63 +52,38 @@ def clustering_scores(labels: Sequence, clusters: Sequence, average_method: str 
 
 
 def silhouette(embedding: np.ndarray, labels: Sequence, seed: int = 0, max_cells: int = 5000) -> float:
-    """Compute the mean silhouette width of the labels, (b - a) / max(a, b), in [-1, 1].
+    """Compute the mean silhouette width of labels, (b - a) / max(a, b); below 0, cells lie nearer to another label.
 
     Parameters
     ----------
     embedding
         Coordinates, cells × dimensions; distances are Euclidean.
     labels
-        Reference labels of the cells.
-    seed
-        Seed of the subsample.
-    max_cells
-        Cells above which a random sample of this size is used, since the cost is quadratic.
-
-    Returns
-    -------
-    float
-        1 is best; below 0, cells lie nearer to another group than to their own.
-
-    Raises
-    ------
-    DataError
-        If coordinates are not finite, lengths differ, or there is one label only.
+        Reference labels, two at least.
+    seed, max_cells
+        Above so many cells a seeded sample is used, since the cost is quadratic.
     """
     embedding, codes = dense("embedding", embedding), _codes("labels", labels)
     if len(codes) != len(embedding):
-        raise DataError(f"Expected one label a cell, but there are {len(embedding)} cells and {len(codes)} labels.")
+        raise DataError(f"expected one label a cell, got {len(embedding)} cells and {len(codes)} labels: give as many")
     if len(codes) > max_cells:
         chosen = np.random.default_rng(seed).choice(len(codes), max_cells, replace=False)
         embedding, codes = embedding[chosen], codes[chosen]
     if not 1 < len(np.unique(codes)) < len(codes):
         raise DataError(
-            f"Expected two labels or more, each of several cells, but there are {len(np.unique(codes))} in all."
+            f"expected two labels or more, each of several cells, got {len(np.unique(codes))} in all: use other labels"
         )
     return float(metrics.silhouette_score(embedding, codes))
 
 
 def kmeans_scores(embedding: np.ndarray, labels: Sequence, seeds: Iterable[int] = range(5)) -> pd.DataFrame:
-    """Cluster an embedding by k-means into as many clusters as there are labels, and score the clusters.
-
-    Parameters
-    ----------
-    embedding
-        Coordinates, cells × dimensions.
-    labels
-        Reference labels of the cells.
-    seeds
-        Seeds of the repeats, each with ten initialisations.
+    """Cluster an embedding (N, D) by k-means into as many clusters as there are labels, and score the clusters.
 
     Returns
     -------
     DataFrame
-        One row a score of `clustering_scores`; columns mean and sd (ddof 1, NaN for one seed) over the seeds.
-
-    Raises
-    ------
-    DataError
-        If coordinates are not finite, a label is missing, or lengths differ.
+        One row a score of `clustering_scores`; columns mean and sd (ddof 1, NaN for one seed) over the seeds, each of
+        which has ten initialisations.
     """
     embedding, codes = dense("embedding", embedding), _codes("labels", labels)
     k = len(np.unique(codes))
@@ -127,54 +93,15 @@ def kmeans_scores(embedding: np.ndarray, labels: Sequence, seeds: Iterable[int] 
 
 
 def pca(x: Matrix, n: int = 50, seed: int = 0) -> np.ndarray:
-    """Project cells on their first principal components.
-
-    Parameters
-    ----------
-    x
-        Values, cells × genes; centred, not scaled.
-    n
-        Components, fewer where the matrix has fewer.
-    seed
-        Seed of the solver.
-
-    Returns
-    -------
-    ndarray, cells × n
-        Component scores.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
-    """
+    """Project cells × genes, centred and not scaled, on their first n principal components, or fewer: (N, n)."""
     x = dense("x", x)
     return PCA(min(n, *x.shape), random_state=seed).fit_transform(x)
 
 
 def tsne(x: Matrix, seed: int = 0, iterations: int = 1000, angle: float = 0.5) -> np.ndarray:
-    """Embed cells in two dimensions by t-SNE with scikit-learn's default parameters, from 50 principal components.
+    """Embed cells × genes in two dimensions by t-SNE, from 50 principal components: (N, 2).
 
-    Parameters
-    ----------
-    x
-        Values, cells × genes.
-    seed
-        Seed of the principal components and of the embedding.
-    iterations
-        Of the optimisation, 250 or more; the default is scikit-learn's.
-    angle
-        Under which distant cells are summed up as one, in (0, 1]; the default is scikit-learn's.
-
-    Returns
-    -------
-    ndarray, cells × 2
-        Coordinates.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
+    Iterations (250 or more) and angle, in (0, 1], under which distant cells are summed up as one, are scikit-learn's.
     """
     components = pca(x, 50, seed)
     perplexity = min(30, (len(components) - 1) / 3)
@@ -186,6 +113,9 @@ def tsne(x: Matrix, seed: int = 0, iterations: int = 1000, angle: float = 0.5) -
 
 def embed(counts: Matrix, seed: int = 0, spaces: Sequence[str] = SPACES) -> dict[str, np.ndarray]:
     """Embed cells after normalisation to the median total and ln(1 + x), as in Figure 2 of DCA.
+
+    The published protocol (Eraslan et al. 2019) takes the silhouette of pc2 for two groups and of tsne for six; that of
+    pc10 is steadier, since silhouettes on t-SNE vary from run to run.
 
     Parameters
     ----------
@@ -200,52 +130,15 @@ def embed(counts: Matrix, seed: int = 0, spaces: Sequence[str] = SPACES) -> dict
     -------
     dict of ndarray, cells × dimensions
         One embedding a space.
-
-    Raises
-    ------
-    DataError
-        If counts are negative or not finite, or a cell is empty.
     """
     x = dense("counts", log_normalise(counts))
     return {space: tsne(x, seed) if space == "tsne" else pca(x, int(space[2:]), seed) for space in spaces}
-
-
-def group_silhouettes(
-    counts: Matrix, groups: Sequence, seed: int = 0, spaces: Sequence[str] = SPACES
-) -> dict[str, float]:
-    """Compute the silhouette of known groups in the embeddings of `embed`.
-
-    The published protocol (Eraslan et al. 2019, Figure 2) takes pc2 for two groups and tsne for six; pc10 is a steadier
-    second line, since silhouettes on t-SNE vary from run to run.
-
-    Parameters
-    ----------
-    counts
-        Counts, true, observed or denoised, cells × genes.
-    groups
-        Known group of each cell.
-    seed
-        Seed of embeddings and subsample.
-    spaces
-        Any of pc2, pc10 and tsne.
-
-    Returns
-    -------
-    dict of float
-        One silhouette a space.
-
-    Raises
-    ------
-    DataError
-        If counts are negative or not finite, a cell is empty, or a group is missing.
-    """
-    return {space: silhouette(x, groups, seed) for space, x in embed(counts, seed, spaces).items()}
 
 
 def _codes(name: str, labels: Sequence) -> np.ndarray:
     codes, _ = pd.factorize(np.asarray(labels))
     if len(codes) == 0 or (codes < 0).any():
         raise DataError(
-            f"Expected {name} without gaps, but {(codes < 0).sum()} of {len(codes)} are missing: drop those cells."
+            f"expected {name} without gaps, got {(codes < 0).sum()} of {len(codes)} missing: drop those cells"
         )
     return codes

@@ -42,10 +42,8 @@ def label_fidelity(
         Labels of both; those of generated cells are the labels asked for.
     classifier
         Random forest, or logistic regression with scikit-learn's default penalty.
-    trees
-        Trees of the forest.
-    seed
-        Seed of the forest.
+    trees, seed
+        Trees and seed of the forest.
 
     Returns
     -------
@@ -53,13 +51,6 @@ def label_fidelity(
         accuracy, f1 (mean over the labels of `cells`), and confusion, a DataFrame of counts with a row for each label
         asked for and a column for each label told. Scores above those of real cells warn of cells too typical of their
         label.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite, a label is missing, or there is only one label to learn.
-    ParameterError
-        If there is no such classifier.
     """
     return label_scores(label_classifier(train, train_labels, classifier, trees, seed), cells, labels)
 
@@ -71,20 +62,20 @@ def label_classifier(
     trees: int = 1000,
     seed: int = 0,
 ) -> ClassifierMixin:
-    """Fit the classifier of `label_fidelity`, which says what the parameters are and what is refused."""
+    """Fit the classifier of `label_fidelity`."""
     if classifier not in ("forest", "logistic"):
-        raise ParameterError(f"classifier must be forest or logistic, but is {classifier!r}.")
+        raise ParameterError(f"expected the classifier forest or logistic, got {classifier!r}: choose one")
     train = dense("train", train)
     labels = _named(labels, train)
     if len(set(labels)) < 2:
-        raise DataError(f"Expected two labels to tell apart, but all are {str(labels[0])!r}: add cells of others.")
+        raise DataError(f"expected two labels to tell apart, got {str(labels[0])!r} alone: add cells of others")
     if classifier == "forest":
         return RandomForestClassifier(trees, random_state=seed, n_jobs=-1).fit(train, labels)
     return LogisticRegression(max_iter=2000).fit(train, labels)
 
 
 def label_scores(model: ClassifierMixin, cells: np.ndarray, labels: Sequence) -> dict[str, float | pd.DataFrame]:
-    """Let a fitted classifier tell the labels of cells; parameters and returns as in `label_fidelity`."""
+    """Let a fitted classifier tell the labels of cells (N, D); returns what `label_fidelity` does."""
     cells = dense("cells", cells)
     labels = _named(labels, cells)
     told = model.predict(cells)
@@ -104,19 +95,12 @@ def marker_table(x: Matrix, labels: Sequence, min_cells: int = 10) -> pd.DataFra
     x
         Logarithms of normalised counts, cells × genes, dense or CSR.
     labels
-        Label of each cell.
-    min_cells
-        Cells below which a label is left out.
+        Label of each cell; one of fewer than `min_cells` cells is left out.
 
     Returns
     -------
     DataFrame
         Columns label, gene (column number), score and lfc (log₂ fold change), from the best to the worst gene.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or a label is missing.
     """
     x = finite("x", x)
     label = pd.Categorical(_named(labels, x))
@@ -134,35 +118,21 @@ def marker_table(x: Matrix, labels: Sequence, min_cells: int = 10) -> pd.DataFra
         warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         sc.tl.rank_genes_groups(adata, "label", groups=groups, method="wilcoxon")
-    found = adata.uns["rank_genes_groups"]
-    return pd.concat(
-        [
-            pd.DataFrame({
-                "label": label,
-                "gene": found["names"][label].astype(int),
-                "score": found["scores"][label],
-                "lfc": found["logfoldchanges"][label],
-            })
-            for label in groups
-        ],
-        ignore_index=True,
-    )  # fmt: skip
+    found = sc.get.rank_genes_groups_df(adata, groups)
+    # scanpy leaves the column out where there is one group
+    labels = found["group"].astype(str) if "group" in found else groups[0]
+    return pd.DataFrame({
+        "label": labels, "gene": found["names"].astype(int), "score": found["scores"], "lfc": found["logfoldchanges"],
+    })  # fmt: skip
 
 
 def marker_agreement(reference: pd.DataFrame, other: pd.DataFrame, n: int = 20) -> dict[str, float]:
-    """Compare the markers of generated cells with those of real ones.
-
-    Parameters
-    ----------
-    reference, other
-        Tables of `marker_table`.
-    n
-        Top markers of a label.
+    """Compare the markers of generated cells with those of real ones, in tables of `marker_table`.
 
     Returns
     -------
     dict of float
-        Means over the labels in both tables: markers_jaccard, the overlap of the top markers; and markers_lfc, the
+        Means over the labels in both tables: markers_jaccard, the overlap of the `n` top markers; and markers_lfc, the
         Spearman correlation of log-fold changes over the top markers of all labels of the reference. NaN without such
         a label.
     """
@@ -187,9 +157,7 @@ def diversity(x: Matrix, x_labels: Sequence, y: Matrix, y_labels: Sequence, min_
     x, y
         Real and generated cells × genes, in logarithms.
     x_labels, y_labels
-        Their labels.
-    min_cells
-        Cells on either side below which a label is left out.
+        Their labels; one of fewer than `min_cells` cells on either side is left out.
 
     Returns
     -------
@@ -197,11 +165,6 @@ def diversity(x: Matrix, x_labels: Sequence, y: Matrix, y_labels: Sequence, min_
         sd_ratio, the mean over labels of the sum of the genes' standard deviations (ddof 1) in generated cells over the
         same in real cells; the sum and not the mean of single ratios, which rarely seen genes would rule. NaN without
         such a label.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or a label is missing.
     """
     x, y = finite("x", x), finite("y", y)
     x_labels, y_labels = _named(x_labels, x), _named(y_labels, y)
@@ -215,23 +178,7 @@ def diversity(x: Matrix, x_labels: Sequence, y: Matrix, y_labels: Sequence, min_
 
 
 def distinct(counts: Matrix) -> float:
-    """Compute the share of distinct cells, which falls where a simulator repeats itself.
-
-    Parameters
-    ----------
-    counts
-        Cells × genes.
-
-    Returns
-    -------
-    float
-        Distinct rows over rows.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
-    """
+    """Compute the share of distinct rows of cells × genes, which falls where a simulator repeats itself."""
     counts = sp.csr_matrix(finite("counts", counts))
     counts.eliminate_zeros()
     counts.sort_indices()
@@ -249,6 +196,6 @@ def _named(labels: Sequence, x: Matrix) -> np.ndarray:
     labels = np.asarray(labels)
     if len(labels) != x.shape[0] or pd.isna(labels).any():
         raise DataError(
-            f"Expected a label for each of {x.shape[0]} cells, but {pd.notna(labels).sum()} came: label every cell."
+            f"expected a label for each of {x.shape[0]} cells, got {pd.notna(labels).sum()}: label every cell"
         )
     return labels.astype(str)

@@ -44,17 +44,11 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
         memorising one scores: repeated rows help a classifier, and cells that fixed the principal components lie apart
         from new ones), permuted (`permute`: marginals without correlations) and poisson (cluster mean × median
         library size); and the rows of `train` outside real, on which principal components and bandwidth are fixed.
-
-    Raises
-    ------
-    DataError
-        If the training cells are no raw counts, a label is missing, or there are not more than `n` of them.
     """
     counts, labels = checks.check_counts(train.counts, allow_empty=True), _labels(train)
     if not 0 < n < counts.shape[0]:
         raise DataError(
-            f"Expected fewer than the {counts.shape[0]} training cells in a control, but {n} are asked for: sample "
-            "fewer cells."
+            f"expected fewer than the {counts.shape[0]} training cells in a control, got {n}: sample fewer cells"
         )
     train = Cells(counts, None if train.labels is None else labels)
     rng = np.random.default_rng(seed)
@@ -70,26 +64,9 @@ def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.
 
 
 def permute(counts: Matrix, labels: Sequence | None = None, seed: int = 0) -> Matrix:
-    """Permute every gene by itself among the cells of a label.
+    """Permute every gene of cells × genes by itself among the cells of a label, or among all without labels.
 
-    Parameters
-    ----------
-    counts
-        Counts, cells × genes; CSR stays CSR.
-    labels
-        One label a cell; None permutes among all cells.
-    seed
-        Seed of the permutations.
-
-    Returns
-    -------
-    ndarray or csr_matrix
-        Counts whose genes have the mean, variance and zeros of before in every label, and no correlation within it.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or a label is missing.
+    Every gene keeps its mean, variance and zeros in every label, and no correlation within it; CSR stays CSR.
     """
     counts = finite("counts", counts)
     groups = [np.flatnonzero(codes) for codes in _indicators(_labels(Cells(counts, labels)))]
@@ -135,22 +112,15 @@ def parametric(
     -------
     csr_matrix, int64
         Counts, one row a label.
-
-    Raises
-    ------
-    DataError
-        If the training cells are no raw counts, a label is missing, or no training cell has a label that is asked for.
-    ParameterError
-        If there is no such distribution or depth.
     """
     if distribution not in ("nb", "poisson"):
-        raise ParameterError(f"distribution must be nb or poisson, but is {distribution!r}.")
+        raise ParameterError(f"expected the distribution nb or poisson, got {distribution!r}: choose one")
     if depth not in ("resampled", "median"):
-        raise ParameterError(f"depth must be resampled or median, but is {depth!r}.")
+        raise ParameterError(f"expected the depth resampled or median, got {depth!r}: choose one")
     counts, known = sp.csr_matrix(checks.check_counts(train.counts, allow_empty=True), dtype=np.float64), _labels(train)
     wanted = known if labels is None else np.asarray(labels)
     if absent := sorted(set(wanted) - set(known), key=str):
-        raise DataError(f"Expected labels of training cells, but none has '{absent[0]}': draw labels they have.")
+        raise DataError(f"expected labels of training cells, got '{absent[0]}': draw labels they have")
     rng, median = np.random.default_rng(seed), np.median(checks.totals(counts, 1))
     rows, blocks = [], []
     for label in pd.unique(known):
@@ -178,7 +148,7 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     Parameters
     ----------
     values
-        Non-negative values, cells × genes; CSR stays CSR.
+        Non-negative values, cells × genes; CSR stays CSR. Cells without any value stay empty.
     totals
         Library sizes of the training cells.
     seed
@@ -187,16 +157,11 @@ def as_counts(values: Matrix, totals: Sequence[float], seed: int = 0) -> Matrix:
     Returns
     -------
     ndarray or csr_matrix, int64
-        Counts; cells without any value stay empty.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or negative.
+        Counts.
     """
     values = finite("values", values)
     if (values.data if sp.issparse(values) else values).min(initial=0) < 0:
-        raise DataError("Expected values of 0 or more, but some are negative: clip them first.")
+        raise DataError("expected values of 0 or more, got negative ones: clip them first")
     own = checks.totals(values, 1)
     depths = np.random.default_rng(seed).choice(np.asarray(totals, dtype=np.float64), len(own))
     scale = depths / np.where(own > 0, own, 1)
@@ -219,7 +184,7 @@ def _labels(cells: Cells) -> np.ndarray:
     n = cells.counts.shape[0]
     labels = np.zeros(n, dtype=int) if cells.labels is None else np.asarray(cells.labels)
     if len(labels) != n or pd.isna(labels).any():
-        raise DataError(f"Expected a label for each of {n} cells, but {pd.notna(labels).sum()} came: label every cell.")
+        raise DataError(f"expected a label for each of {n} cells, got {pd.notna(labels).sum()}: label every cell")
     return labels
 
 

@@ -1,4 +1,4 @@
-"""How well missing counts are found and filled, against a known truth; `mcv` and its parts need none."""
+"""How well missing counts are found and filled, against a known truth; `molecular` needs none."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,36 +10,16 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
-from scgen_lib.metrics.molecular import gene_mean, mcv, mcv_mse, mcv_poisson, thin
-from scgen_lib.metrics.smoothing import low_rank, neighbour_mean
-
-__all__ = [
-    "baselines", "detection", "detection_curve", "distance", "dropout_mask", "dropout_rates", "f1_dropout", "fill",
-    "gene_mean", "low_rank", "mcv", "mcv_mse", "mcv_poisson", "neighbour_mean", "spurious_correlation", "thin",
-    "truth_scores",
-]  # fmt: skip
+from scgen_lib.metrics.molecular import gene_mean
 
 Rounding = Literal["none", "floor", "round"]
 ROUNDING = {"none": lambda x: x, "floor": np.floor, "round": np.rint}
 
 
 def dropout_mask(observed: Matrix, truth: Matrix) -> np.ndarray:
-    """Mark the zeros that hide a count: D = {X = 0} ∧ {T ≠ X}.
+    """Mark the zeros that hide a count, D = {X = 0} ∧ {T ≠ X}, of observed and true counts: bool, cells × genes.
 
-    Parameters
-    ----------
-    observed, truth
-        Observed counts X and true counts T, cells × genes.
-
-    Returns
-    -------
-    ndarray of bool, cells × genes
-        True at a dropout. A zero of the truth is none, whatever the simulator flagged.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
+    A zero of the truth is none, whatever the simulator flagged.
     """
     observed = dense("observed", observed)
     return (observed == 0) & (dense("truth", truth, observed) != 0)
@@ -62,11 +42,6 @@ def detection(score: Matrix, observed: Matrix, truth: Matrix, threshold: float =
     dict
         n_zero, n_dropout, n_predicted, n_hit (int); precision (NaN where nothing was predicted), recall (NaN without
         any dropout), f1 = 2 hits / (predicted + dropouts), prevalence = dropouts / zeros (float).
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
     """
     observed = dense("observed", observed)
     dropout, zero = dropout_mask(observed, truth), observed == 0
@@ -81,55 +56,19 @@ def detection(score: Matrix, observed: Matrix, truth: Matrix, threshold: float =
     }
 
 
-def f1_dropout(score: Matrix, observed: Matrix, truth: Matrix, threshold: float) -> dict[str, float]:
-    """Score dropout detection at a threshold and without one.
-
-    Parameters
-    ----------
-    score
-        Denoised values or another dropout score, cells × genes.
-    observed, truth
-        Observed and clean counts, cells × genes.
-    threshold
-        Score above which a zero is called a dropout; 0 on a positive mean calls every zero one.
-
-    Returns
-    -------
-    dict of float
-        precision, recall, f1, average_precision, prevalence.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
-    """
-    found = detection(score, observed, truth, threshold)
-    curve = detection_curve(score, observed, truth)
-    return {name: found[name] for name in ("precision", "recall", "f1")} | {
-        name: curve[name] for name in ("average_precision", "prevalence")
-    }
-
-
 def detection_curve(score: Matrix, observed: Matrix, truth: Matrix) -> dict[str, float | np.ndarray]:
     """Rank the zeros by a score and compare the ranking with the true dropouts, without a threshold.
 
     Parameters
     ----------
-    score
-        Dropout score, cells × genes.
-    observed, truth
-        Observed and true counts, cells × genes.
+    score, observed, truth
+        As in `detection`.
 
     Returns
     -------
     dict
         auc (of the ROC curve), average_precision, prevalence (float; the first two are NaN unless both kinds of zeros
         occur), and the arrays precision and recall of the curve, by falling recall.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
     """
     observed = dense("observed", observed)
     zero = observed == 0
@@ -150,33 +89,19 @@ def detection_curve(score: Matrix, observed: Matrix, truth: Matrix) -> dict[str,
 
 
 def fill(observed: Matrix, mean: Matrix, predicted: np.ndarray, rounding: Rounding = "none") -> np.ndarray:
-    """Put the mean where a zero was called a dropout, and leave every count as it is.
+    """Put the mean where a zero was called a dropout, and leave every count as it is: float64, cells × genes.
 
     Parameters
     ----------
-    observed
-        Observed counts, cells × genes.
-    mean
-        Predicted means on the scale of the counts, cells × genes.
+    observed, mean
+        Observed counts, and predicted means on the scale of the counts, cells × genes.
     predicted
         Called dropouts (bool), cells × genes; only zeros are filled.
     rounding
         none; floor as in the student reproduction, which fills means below 1 with 0; or round to the nearest integer.
-
-    Returns
-    -------
-    ndarray, float64, cells × genes
-        The filled matrix.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
-    ParameterError
-        If there is no such rounding.
     """
     if rounding not in ROUNDING:
-        raise ParameterError(f"rounding must be one of {', '.join(ROUNDING)}, but is {rounding!r}.")
+        raise ParameterError(f"expected rounding among {', '.join(ROUNDING)}, got {rounding!r}: choose one")
     observed = dense("observed", observed)
     filled = ROUNDING[rounding](dense("mean", mean, observed).astype(np.float64))
     return np.where((observed == 0) & dense("predicted", predicted, observed).astype(bool), filled, observed)
@@ -188,7 +113,7 @@ def distance(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, flo
     Parameters
     ----------
     truth, estimate, observed
-        True counts T, filled counts X̂ and observed counts X, cells × genes.
+        True counts T, filled counts X̂ ≥ 0 and observed counts X, cells × genes.
 
     Returns
     -------
@@ -196,18 +121,11 @@ def distance(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, flo
         distance ‖T - X̂‖ and origin ‖T - X‖ (Frobenius), their ratio (NaN where nothing was dropped), and
         median_abs_log, the median distance of ln(1 + X̂) from ln(1 + T) over all entries, and median_abs_log_dropout
         over the dropouts (NaN without any). The first two are ruled by the few highest genes.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, the estimate lies below 0, or the shapes differ.
     """
     observed = dense("observed", observed).astype(np.float64)
     truth, estimate = dense("truth", truth, observed), dense("estimate", estimate, observed)
     if (estimate < 0).any():
-        raise DataError(
-            "Expected an estimate of 0 or more, but some values are negative: return to the scale of counts."
-        )
+        raise DataError("expected an estimate of 0 or more, got negative values: return to the scale of counts")
     errors = np.abs(np.log1p(estimate) - np.log1p(truth))
     dropped = errors[dropout_mask(observed, truth)]
     far, origin = float(np.linalg.norm(truth - estimate)), float(np.linalg.norm(truth - observed))
@@ -221,24 +139,9 @@ def distance(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, flo
 
 
 def dropout_rates(truth: Matrix, estimate: Matrix, observed: Matrix) -> dict[str, float]:
-    """Return the share of all entries that are zero but should not be, before and after denoising.
+    """Return the share of all entries that are zero but should not be, before and after denoising, each in [0, 1].
 
     A falling rate is no quality: a constant positive matrix reaches 0.
-
-    Parameters
-    ----------
-    truth, estimate, observed
-        True, filled and observed counts, cells × genes.
-
-    Returns
-    -------
-    dict of float
-        before and after, in [0, 1].
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
     """
     observed = dense("observed", observed)
     after = dropout_mask(dense("estimate", estimate, observed), truth)
@@ -257,12 +160,7 @@ def baselines(observed: Matrix, truth: Matrix) -> pd.DataFrame:
     -------
     DataFrame
         Rows: "nothing" (the observed counts), "all zeros, gene mean" (every zero is called a dropout and filled with
-        `gene_mean`) and "perfect".
-
-    Raises
-    ------
-    DataError
-        If a value is not finite or the shapes differ.
+        `molecular.gene_mean`) and "perfect".
     """
     observed = dense("observed", observed)
     truth = dense("truth", truth, observed)
@@ -294,11 +192,6 @@ def truth_scores(estimate: Matrix, truth: Matrix, observed: Matrix) -> dict[str,
         spearman over all entries, as median over cells (pearson_cell) and over genes (pearson_gene), without constant
         ones; cosine, the mean over cells. NaN where nothing is left. Over all entries, correlations are ruled
         by the means of the genes.
-
-    Raises
-    ------
-    DataError
-        If a value is negative or not finite, a cell of estimate or truth is empty, or the shapes differ.
     """
     observed = dense("observed", observed)
     dropped = dropout_mask(observed, truth)
@@ -322,8 +215,8 @@ def spurious_correlation(values: Matrix, groups: Sequence, quantile: float = 0.9
     Parameters
     ----------
     values
-        Logarithms of genes after denoising, cells × genes; before it, every gene was permuted by itself among the cells
-        of a group, which left no correlation within a group.
+        Logarithms of two genes or more after denoising, cells × genes; before it, every gene was permuted by itself
+        among the cells of a group, which left no correlation within a group.
     groups
         Group of each cell.
     quantile
@@ -334,17 +227,12 @@ def spurious_correlation(values: Matrix, groups: Sequence, quantile: float = 0.9
     float
         Of Pearson's r within groups, from values less the mean of their group; 0 is best. A gene that does not vary is
         correlated with none. By chance alone its absolute value reaches about 2 / √cells.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, there are fewer than two genes, or not one group a cell.
     """
     values, codes = dense("values", values).astype(np.float64), pd.factorize(np.asarray(groups))[0]
     if values.shape[1] < 2 or len(codes) != len(values):
         raise DataError(
-            f"Expected two genes or more and a group a cell, but there are {values.shape[1]} genes, {len(values)} "
-            f"cells and {len(codes)} groups: give one group for each cell."
+            f"expected two genes or more and a group a cell, got {values.shape[1]} genes, {len(values)} cells and "
+            f"{len(codes)} groups: give one group for each cell"
         )
     residual = values - pd.DataFrame(values).groupby(codes).transform("mean").to_numpy()
     size = np.linalg.norm(residual, axis=0)

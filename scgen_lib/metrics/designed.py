@@ -22,24 +22,19 @@ def mixture_truth(counts: Matrix, proportions: np.ndarray) -> tuple[np.ndarray, 
     counts
         Raw counts, cells × genes.
     proportions
-        Share of each component in each cell, cells × components; a row sums to about 1.
+        Share of each component in each cell, cells × components; a row sums to about 1, and each has a pure cell.
 
     Returns
     -------
     tuple of ndarray
         Expected shares of the genes, cells × genes, each row of sum 1; and which cells are mixed (bool), those whose
         own counts the truth does not contain.
-
-    Raises
-    ------
-    DataError
-        If a component has no pure cell.
     """
     counts = dense("counts", counts).astype(np.float64)
     proportions = proportions / proportions.sum(axis=1, keepdims=True)
     pure = proportions == 1
     if not pure.any(axis=0).all():
-        raise DataError(f"Expected a pure cell of each of {pure.shape[1]} components, but some have none: keep those.")
+        raise DataError(f"expected a pure cell of each of {pure.shape[1]} components, got none of some: keep those")
     profiles = np.stack([counts[own].sum(axis=0) for own in pure.T])
     return proportions @ (profiles / profiles.sum(axis=1, keepdims=True)), ~pure.any(axis=1)
 
@@ -60,11 +55,6 @@ def proportions_r2(points: np.ndarray, proportions: np.ndarray, seed: int = 0) -
     -------
     float
         R² on cells that the fit has not seen, the mean over components and folds; 1 is best.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
     """
     points = dense("points", points)
     folds = KFold(5, shuffle=True, random_state=seed)
@@ -87,17 +77,12 @@ def spike_scores(estimate: Matrix, molecules: Sequence[float]) -> dict[str, floa
         spike_mse, the mean squared error of ln(1 + x) after scaling the spike-ins of a cell to 10,000, which contains
         what a spike-in is captured better or worse than others; spike_sd, the standard deviation (ddof 1) of the same
         over cells, the mean over spike-ins: what differs between cells that were given the same.
-
-    Raises
-    ------
-    DataError
-        If a value is negative or not finite, or the numbers of spike-ins differ.
     """
     estimate, molecules = dense("estimate", estimate), np.asarray(molecules, dtype=np.float64)
     if estimate.shape[1] != len(molecules):
         raise DataError(
-            f"Expected a number of molecules for each of {estimate.shape[1]} spike-ins, but {len(molecules)} came: "
-            "give one each."
+            f"expected a number of molecules for each of {estimate.shape[1]} spike-ins, got {len(molecules)}: give one "
+            "each"
         )
     x = log_normalise(estimate[estimate.sum(axis=1) > 0], 1e4)
     expected = log_normalise(molecules[None], 1e4)
@@ -105,7 +90,7 @@ def spike_scores(estimate: Matrix, molecules: Sequence[float]) -> dict[str, floa
 
 
 def bulk_scores(estimate: Matrix, genes: Sequence[str], bulk: pd.DataFrame) -> dict[str, float]:
-    """Compare denoised cells with bulk samples of the same tissue, over the genes that both have.
+    """Compare denoised cells with bulk samples of the same tissue, over the genes that both have, ten at least.
 
     Parameters
     ----------
@@ -121,18 +106,13 @@ def bulk_scores(estimate: Matrix, genes: Sequence[str], bulk: pd.DataFrame) -> d
     dict of float
         bulk_mean, the rank correlation over genes of the mean over cells with the mean over replicates, and bulk_cell,
         the median over cells of that of a cell. The latter rewards making all cells alike.
-
-    Raises
-    ------
-    DataError
-        If fewer than ten genes are known to both, or a value is negative or not finite.
     """
     place = pd.Index(bulk.index).get_indexer(pd.Index(genes))
     known = place >= 0
     if known.sum() < 10:
         raise DataError(
-            f"Expected ten genes or more with a bulk value, but {known.sum()} of {len(known)} have one: give both the "
-            "same names of genes."
+            f"expected ten genes or more with a bulk value, got {known.sum()} of {len(known)}: give both the same "
+            "names of genes"
         )
     x = log_normalise(dense("estimate", estimate), 1e4, allow_empty=True)[:, known]
     reference = np.log1p(bulk.to_numpy(float)[place[known]].mean(axis=1))

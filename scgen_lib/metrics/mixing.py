@@ -13,7 +13,7 @@ COPY = 0.01  # of the usual distance to a training cell, below which a cell is a
 
 
 def bandwidth(points: np.ndarray, neighbours: int = 25, seed: int = 0, max_cells: int = 5000) -> float:
-    """Compute the median over cells of the mean distance to the nearest other cells.
+    """Compute the median over cells of the mean distance to the nearest other cells: the m of the kernels of `mmd2`.
 
     Parameters
     ----------
@@ -21,20 +21,8 @@ def bandwidth(points: np.ndarray, neighbours: int = 25, seed: int = 0, max_cells
         Training cells × dimensions.
     neighbours
         Neighbours of a cell, fewer where there are fewer cells.
-    seed
-        Seed of the sample of cells whose neighbours are looked up.
-    max_cells
-        Cells above which that sample is drawn; neighbours are always sought among all cells.
-
-    Returns
-    -------
-    float
-        The bandwidth m of the kernels of `mmd2`.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite.
+    seed, max_cells
+        Above so many cells those of a seeded sample are looked up; their neighbours are sought among all cells.
     """
     points = dense("points", points).astype(np.float64)
     rows = np.random.default_rng(seed).permutation(len(points))[:max_cells]
@@ -53,9 +41,9 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float, *, permutations: int = 
     Parameters
     ----------
     x, y
-        Real and generated cells × dimensions.
+        Real and generated cells × dimensions, two at least of each.
     bandwidth
-        Bandwidth m, fixed on training cells.
+        Bandwidth m > 0, fixed on training cells.
     permutations
         Relabellings of the pooled cells for the p-value; 0 for none.
     seed
@@ -68,17 +56,10 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float, *, permutations: int = 
         share of relabellings with an estimate as high, the labels as given included (NaN without permutations); and
         mmd2_legacy, the biased estimate with the sum of the kernels, as in published codes. That of GRouNdGAN is
         three times mmd2_legacy, and that of Shaham et al. its square root.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite or there are fewer than two cells on a side.
-    ParameterError
-        If the bandwidth is not above 0.
     """
     x, y = _pair(x, y)
     if not bandwidth > 0:
-        raise ParameterError(f"bandwidth must be above 0, but is {bandwidth!r}.")
+        raise ParameterError(f"expected a bandwidth above 0, got {bandwidth!r}: give one")
     pooled = np.vstack([x, y])
     n, m = len(x), len(y)
     chosen = np.zeros((n + m, permutations + 1))
@@ -109,24 +90,9 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float, *, permutations: int = 
 
 
 def knn_mix(x: np.ndarray, y: np.ndarray, k: int = 30) -> float:
-    """Compute the mean share of the other side among the nearest neighbours of a cell.
+    """Compute the mean share of the other side among the k nearest neighbours of a cell, real x and generated y (n, D).
 
-    Parameters
-    ----------
-    x, y
-        Real and generated cells × dimensions, as many of each.
-    k
-        Neighbours, fewer where there are fewer cells.
-
-    Returns
-    -------
-    float
-        n / (2n - 1) where the n cells of each side mix, 0 where they are apart.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite, or the sides differ in size.
+    n / (2n - 1) where the n cells of each side mix, 0 where they are apart.
     """
     _, other = _neighbours(x, y, k)
     return float(other.mean())
@@ -150,11 +116,6 @@ def lisi(x: np.ndarray, y: np.ndarray, perplexity: float = 30) -> dict[str, floa
     dict of float
         lisi_mean and lisi_median over all cells: 2 where the sides mix, 1 where they are apart. Neither rescaled to
         [0, 1] nor taken on a t-SNE, as other codes do.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite, or the sides differ in size.
     """
     perplexity = min(perplexity, (2 * len(x) - 1) / 3)
     distances, other = _neighbours(x, y, int(3 * perplexity))
@@ -164,12 +125,7 @@ def lisi(x: np.ndarray, y: np.ndarray, perplexity: float = 30) -> dict[str, floa
 
 
 def nn_train(train: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Compare how near generated and held-out cells lie to their nearest training cell.
-
-    Parameters
-    ----------
-    train, x, y
-        Training, held-out real and generated cells × dimensions.
+    """Compare how near generated (y) and held-out cells (x) lie to their nearest training cell, all (N, D).
 
     Returns
     -------
@@ -177,11 +133,6 @@ def nn_train(train: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
         nn_train and nn_train_5, median and 5th percentile over generated cells of the distance to the nearest training
         cell, in medians of the same over real cells: about 1 for new cells, far below 1 for memorised ones; and copies,
         the share of generated cells within 1 % of that median.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite.
     """
     train, x, y = (dense(name, points) for name, points in (("train", train), ("x", x), ("y", y)))
     finder = NearestNeighbors(n_neighbors=1).fit(train)
@@ -198,8 +149,8 @@ def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = dense("x", x).astype(np.float64), dense("y", y).astype(np.float64)
     if x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise DataError(
-            f"Expected two cells or more a side in the same dimensions, but the shapes are {x.shape} and {y.shape}: "
-            "project both sides alike."
+            f"expected two cells or more a side in the same dimensions, got the shapes {x.shape} and {y.shape}: "
+            "project both sides alike"
         )
     return x, y
 
@@ -208,7 +159,7 @@ def _neighbours(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.nd
     """Distances to the neighbours of each pooled cell, and whether they are of the other side."""
     x, y = _pair(x, y)
     if len(x) != len(y):
-        raise DataError(f"Expected sides of one size, but they are {len(x)} and {len(y)} cells: sample the larger one.")
+        raise DataError(f"expected sides of one size, got {len(x)} and {len(y)} cells: sample the larger one")
     side = np.repeat([False, True], len(x))
     finder = NearestNeighbors(n_neighbors=min(k, len(side) - 1)).fit(np.vstack([x, y]))
     distances, indices = finder.kneighbors()

@@ -14,20 +14,7 @@ from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
 def gene_mean(counts: Matrix) -> np.ndarray:
     """Predict every entry by its gene's mean share of a cell, times the size factor of the cell.
 
-    Parameters
-    ----------
-    counts
-        Raw counts, cells × genes.
-
-    Returns
-    -------
-    ndarray, float64, cells × genes
-        Means on the scale of the counts; 0 for an empty cell.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
+    Raw counts, cells × genes → means on their scale, float64; 0 for an empty cell.
     """
     counts = dense("counts", counts).astype(np.float64)
     totals = counts.sum(axis=1, keepdims=True)
@@ -51,16 +38,9 @@ def thin(counts: Matrix, p: float = 0.9, seed: int = 0) -> tuple[Matrix, Matrix]
     -------
     tuple of two ndarray or csr_matrix, int64
         Training and held-out counts, which sum to `counts` exactly.
-
-    Raises
-    ------
-    DataError
-        If counts are no finite non-negative integers.
-    ParameterError
-        If `p` lies outside (0, 1).
     """
     if not 0 < p < 1:
-        raise ParameterError(f"p must lie in (0, 1), but is {p!r}.")
+        raise ParameterError(f"expected p in (0, 1), got {p!r}: give such")
     counts = check_counts(counts, allow_empty=True)
     whole = counts.astype(np.int64)
     rng = np.random.default_rng(seed)
@@ -84,16 +64,6 @@ def mcv_mse(estimate: Matrix, test: Matrix) -> float:
         Denoised training counts Y, cells × genes, on any scale of counts.
     test
         Held-out counts, cells × genes. Cells without any stay zero.
-
-    Returns
-    -------
-    float
-        Mean over all entries; lower is better.
-
-    Raises
-    ------
-    DataError
-        If a value is negative or not finite, or the shapes differ.
     """
     y, x = (log_normalise(part, 1e4, allow_empty=True) for part in (estimate, test))
     x = dense("test", x)
@@ -101,25 +71,14 @@ def mcv_mse(estimate: Matrix, test: Matrix) -> float:
 
 
 def mcv_poisson(prediction: Matrix, test: Matrix) -> float:
-    """Compute the Poisson loss mean(Y' - X ln(Y' + 1e-6)): the prediction comes first, the held-out counts second.
+    """Compute the Poisson loss mean(Y' - X ln(Y' + 1e-6)), lowest where the prediction is the mean.
 
     Parameters
     ----------
     prediction
         Predicted means Y' of the held-out counts, cells × genes; values below 0 count as 0.
     test
-        Held-out counts X, cells × genes.
-
-    Returns
-    -------
-    float
-        Mean over all entries; lower is better, and lowest where the prediction is the mean (Batson et al. 2019).
-
-    Raises
-    ------
-    DataError
-        If a value is not finite, the held-out counts are no counts (as when the arguments are swapped), or the shapes
-        differ.
+        Held-out counts X, cells × genes; what is no count, as with swapped arguments, is refused.
     """
     test = dense("test", check_counts(test, allow_empty=True)).astype(np.float64)
     mean = np.maximum(dense("prediction", prediction, test), 0)
@@ -148,13 +107,6 @@ def mcv(
     DataFrame
         Columns seed, method, mse and poisson; methods "denoised" and the controls "none" (training counts), "gene_mean"
         and "perfect" (the held-out counts themselves, MSE 0).
-
-    Raises
-    ------
-    DataError
-        If counts are no raw counts, or a denoised value is negative or not finite.
-    ParameterError
-        If `p` lies outside (0, 1).
 
     Notes
     -----

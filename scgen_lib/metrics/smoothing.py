@@ -8,26 +8,9 @@ from scgen_lib.metrics.arrays import Matrix, dense, log_normalise
 
 
 def low_rank(counts: Matrix, k: int = 10, seed: int = 0) -> np.ndarray:
-    """Reconstruct cells from k principal components of ln(1 + x) of cells scaled to 10,000.
+    """Reconstruct cells from k principal components of ln(1 + x) of cells scaled to 10,000, or fewer.
 
-    Parameters
-    ----------
-    counts
-        Raw counts, cells × genes.
-    k
-        Components, fewer where the matrix has fewer.
-    seed
-        Seed of the solver.
-
-    Returns
-    -------
-    ndarray, float64, cells × genes
-        Values of 0 or more that sum to the total of the cell.
-
-    Raises
-    ------
-    DataError
-        If counts are negative or not finite.
+    Raw counts, cells × genes → values of 0 or more that sum to the total of the cell, float64.
     """
     counts, pca, points = _reduced(counts, k, seed)
     return _at_depth(np.expm1(np.maximum(pca.inverse_transform(points), 0)), counts)
@@ -36,27 +19,10 @@ def low_rank(counts: Matrix, k: int = 10, seed: int = 0) -> np.ndarray:
 def neighbour_mean(counts: Matrix, k: int = 15, components: int = 10, seed: int = 0) -> np.ndarray:
     """Replace every cell by the pooled counts of its k nearest cells, itself among them.
 
-    Parameters
-    ----------
-    counts
-        Raw counts, cells × genes.
-    k
-        Cells that are pooled, all where there are fewer.
-    components
-        Principal components of ln(1 + x) of cells scaled to 10,000, in which distances are Euclidean.
-    seed
-        Seed of the solver.
+    Neighbours are those in principal components of ln(1 + x) of cells scaled to 10,000. They enter the pool by their
+    shares of genes, so that a deep one counts no more than another.
 
-    Returns
-    -------
-    ndarray, float64, cells × genes
-        Values of 0 or more that sum to the total of the cell. Cells enter the pool by their shares of genes, so that a
-        deep neighbour counts no more than another.
-
-    Raises
-    ------
-    DataError
-        If counts are negative or not finite.
+    Raw counts, cells × genes → values of 0 or more that sum to the total of the cell, float64.
     """
     counts, _, points = _reduced(counts, components, seed)
     n_neighbors = min(k, len(points))

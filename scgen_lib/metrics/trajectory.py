@@ -26,7 +26,7 @@ GRID = 300  # points at which a principal curve is a polygon
 
 
 def components(x: Matrix, n_pcs: int = 10, n_genes: int | None = None, seed: int = 0) -> np.ndarray:
-    """Project cells on the principal components in which they are ordered.
+    """Project cells on the principal components in which they are ordered: (N, n_pcs), or fewer.
 
     Parameters
     ----------
@@ -38,16 +38,6 @@ def components(x: Matrix, n_pcs: int = 10, n_genes: int | None = None, seed: int
         Genes of highest variance that are used; None takes all.
     seed
         Seed of the solver.
-
-    Returns
-    -------
-    ndarray, cells × n_pcs
-        Component scores.
-
-    Raises
-    ------
-    DataError
-        If a value is not finite.
     """
     x = finite("x", x).astype(np.float64)
     if n_genes is not None:
@@ -63,25 +53,18 @@ def medoid(points: np.ndarray, stages: Sequence, first: object) -> int:
     ----------
     points
         Cells × dimensions.
-    stages
-        Known stage of each cell.
-    first
-        The first of them.
+    stages, first
+        Known stage of each cell, and the first of them.
 
     Returns
     -------
     int
         Row number.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite or no cell is of the first stage.
     """
     points = finite("points", points)
     rows = np.flatnonzero(np.asarray(stages) == first)
     if not len(rows):
-        raise DataError(f"Expected a cell of the first stage, but none is {first!r}: name a stage that occurs.")
+        raise DataError(f"expected a cell of the first stage, got none of {first!r}: name a stage that occurs")
     return int(rows[euclidean_distances(points[rows]).sum(axis=1).argmin()])
 
 
@@ -93,7 +76,7 @@ def pseudotime(
     Parameters
     ----------
     points
-        Cells × dimensions, such as `components`.
+        Cells × dimensions, such as `components`; ten cells or more.
     root
         Row number of the cell at the beginning, fixed from the truth and not by what scores best.
     method
@@ -109,21 +92,14 @@ def pseudotime(
     -------
     ndarray, float64, one value a cell
         Pseudotime of 0 or more; infinite for cells that the graph of dpt does not connect with the root.
-
-    Raises
-    ------
-    DataError
-        If a coordinate is not finite or there are fewer than ten cells.
-    ParameterError
-        If there is no such method or row.
     """
     points = np.asarray(finite("points", points), dtype=np.float64)
     if method not in METHODS:
-        raise ParameterError(f"method must be one of {', '.join(METHODS)}, but is {method!r}.")
+        raise ParameterError(f"expected a method among {', '.join(METHODS)}, got {method!r}: choose one")
     if not 0 <= root < len(points):
-        raise ParameterError(f"root must be one of the rows 0 to {len(points) - 1}, but is {root!r}.")
+        raise ParameterError(f"expected a root among the rows 0 to {len(points) - 1}, got {root!r}: name a cell")
     if len(points) < 10:
-        raise DataError(f"Expected ten cells or more to order, but there are {len(points)}: use more cells.")
+        raise DataError(f"expected ten cells or more to order, got {len(points)}: use more cells")
     if method == "dpt":
         return _diffusion(points, root, min(n_neighbors, len(points) - 1), seed)
     time = _principal_curve(points) if method == "curve" else points[:, 0] - points[:, 0].min()
@@ -152,18 +128,13 @@ def ordering_scores(
         spearman; kendall (tau-b, which allows for ties); pos, concordant less discordant pairs of cells over all pairs
         of different times (pseudotemporal ordering score); r2, the squared Pearson correlation (float; 1 is best, only
         r2 is blind to the direction; NaN where all times or all pseudotimes are the same); n and n_excluded (int).
-
-    Raises
-    ------
-    DataError
-        If a pseudotime is NaN, a stage is missing or not in the order, or lengths differ.
     """
     time, known = np.asarray(time, dtype=np.float64), _times(stages, order)
     groups = np.zeros(len(time)) if lineages is None else np.asarray(lineages)
     if np.isnan(time).any() or not len(time) == len(known) == len(groups):
         raise DataError(
-            f"Expected one pseudotime a cell that is a number, but {np.isnan(time).sum()} are NaN and there are "
-            f"{len(time)} for {len(known)} stages: order all cells."
+            f"expected one pseudotime a cell that is a number, got {len(time)} for {len(known)} stages, of which "
+            f"{np.isnan(time).sum()} are NaN: order all cells"
         )
     reached = np.isfinite(time)
     scores, sizes = [], []
@@ -176,59 +147,6 @@ def ordering_scores(
         "n": int(reached.sum()),
         "n_excluded": int((~reached).sum()),
     }
-
-
-def trajectory_scores(
-    x: Matrix,
-    stages: Sequence,
-    order: Sequence,
-    *,
-    methods: Sequence[Method] = ("dpt", "curve"),
-    roots: Sequence[int] | None = None,
-    n_pcs: int = 10,
-    n_genes: int | None = None,
-    n_neighbors: int = 15,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Order cells by each method and score the orders; call it alike before and after denoising.
-
-    Parameters
-    ----------
-    x
-        Cells × genes in logarithms, observed or denoised.
-    stages, order
-        Stage of each cell, and the stages from the first to the last.
-    methods
-        As in `pseudotime`.
-    roots
-        Row numbers of root cells, each of which gives a row a method; None takes the `medoid` of the first stage.
-    n_pcs, n_genes
-        As in `components`.
-    n_neighbors
-        As in `pseudotime`.
-    seed
-        Seed of components, graph and diffusion map.
-
-    Returns
-    -------
-    DataFrame
-        Columns method, root, and those of `ordering_scores`.
-
-    Raises
-    ------
-    DataError
-        As in `pseudotime` and `ordering_scores`.
-    ParameterError
-        As in `pseudotime`.
-    """
-    points = components(x, n_pcs, n_genes, seed)
-    roots = [medoid(points, stages, order[0])] if roots is None else roots
-    rows = []
-    for method in methods:
-        for root in roots:
-            time = pseudotime(points, root, method=method, n_neighbors=n_neighbors, seed=seed)
-            rows.append({"method": method, "root": int(root)} | ordering_scores(time, stages, order))
-    return pd.DataFrame(rows)
 
 
 def _diffusion(points: np.ndarray, root: int, n_neighbors: int, seed: int) -> np.ndarray:
@@ -281,7 +199,7 @@ def _times(stages: Sequence, order: Sequence | None) -> np.ndarray:
     if not np.isfinite(known).all():
         what = "numbers" if order is None else f"of {', '.join(map(str, order))}"
         bad = np.asarray(stages)[~np.isfinite(known)][0]
-        raise DataError(f"Expected stages that are {what}, but one is '{bad}': name all stages, in order.")
+        raise DataError(f"expected stages that are {what}, got '{bad}': name all stages, in order")
     return known
 
 

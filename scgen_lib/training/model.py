@@ -112,15 +112,15 @@ class WindowModel(keras.Model):
 
     def train_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Update from one element of `Windows`: whole mini-batches in one program, then the smaller last one."""
-        return self._walk_windows(self._train_windows, element, self.batch_step, self._epoch_metrics)
+        return self._run_windows(self._train_windows, element, self.batch_step, self._epoch_metrics)
 
     def test_step(self, element: tuple) -> dict[str, tf.Tensor]:
         """Score one element of `Windows`."""
-        return self._walk_windows(
+        return self._run_windows(
             self._validation_windows, element, self.batch_test, {"loss": self._epoch_metrics["loss"]}
         )
 
-    def _walk_windows(
+    def _run_windows(
         self, windows: Windows, element: tuple, step: Callable[[dict], dict], sums: dict
     ) -> dict[str, tf.Tensor]:
         window, count, last = windows.unpack(element)

@@ -33,10 +33,10 @@ def test_raw_counts_pass_unchanged_and_sparse_stays_sparse(layout, dtype):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (np.nan, "finite counts, but 1 of 12 entries are NaN"),
-        (np.inf, "1 of 12 entries are infinite"),
-        (-2.0, "1 of 12 entries are negative (first: -2"),
-        (1.5, "1 of 12 entries are no integers (first: 1.5"),
+        (np.nan, "finite counts, got 1 of 12 entries that are NaN"),
+        (np.inf, "1 of 12 entries that are infinite"),
+        (-2.0, "1 of 12 entries that are negative (first: -2"),
+        (1.5, "1 of 12 entries that are no integers (first: 1.5"),
     ],
 )
 def test_a_bad_value_is_named_with_number_cell_and_gene(layout, value, said):
@@ -77,12 +77,12 @@ def test_text_is_refused():
 def test_empty_cells_and_genes_are_refused_unless_allowed(layout):
     x = COUNTS.copy()
     x[1] = 0
-    with pytest.raises(DataError, match=r"every cell, but 1 of 4 have none \(first: 'c1'\).*drop_empty"):
+    with pytest.raises(DataError, match=r"every cell, got none in 1 of 4 \(first: 'c1'\).*drop_empty"):
         checks.check_counts(layout(x), None, ["c0", "c1", "c2", "c3"])
     assert checks.check_counts(layout(x), allow_empty=True).sum() == x.sum()
     x = COUNTS.copy()
     x[:, 2] = 0
-    with pytest.raises(DataError, match=r"every gene, but 1 of 3 have none \(first: number 2\)"):
+    with pytest.raises(DataError, match=r"every gene, got none in 1 of 3 \(first: number 2\)"):
         checks.check_counts(layout(x))
 
 
@@ -98,7 +98,7 @@ def test_stored_zeros_and_narrow_integers_do_not_mislead_the_totals():
 def test_repeated_names_are_refused_with_the_remedy(axis, what):
     adata = annotated()
     setattr(adata, axis, ["x", "x", *(f"n{i}" for i in range(len(getattr(adata, axis)) - 2))])
-    with pytest.raises(DataError, match=f"every {what} name once, but 1 repeat.*'x'.*_names_make_unique"):
+    with pytest.raises(DataError, match=f"every {what} name once, got 1 that repeat.*'x'.*_names_make_unique"):
         checks.check_names(adata)
     checks.check_names(annotated())
 
@@ -112,11 +112,11 @@ def test_labels_come_back_without_unused_categories():
 
 def test_absent_missing_and_too_few_labels_are_refused():
     adata = annotated(labels=["a", None, "b", None])
-    with pytest.raises(DataError, match=r"2 of 4 have none in obs\['cell_type'\] \(first: cell 'c1'\)"):
+    with pytest.raises(DataError, match=r"got none for 2 of 4 in obs\['cell_type'\] \(first: cell 'c1'\)"):
         checks.check_labels(adata)
-    with pytest.raises(DataError, match=r"obs\['kind'\], but obs has cell_type"):
+    with pytest.raises(DataError, match=r"obs\['kind'\], got an obs with cell_type"):
         checks.check_labels(adata, "kind")
-    with pytest.raises(DataError, match=r"at least 2 classes.*there is 'a'"):
+    with pytest.raises(DataError, match=r"at least 2 classes.*got 'a'"):
         checks.check_labels(annotated(labels=["a"] * 4))
     assert len(checks.check_labels(annotated(labels=["a"] * 4), min_classes=1)) == 4
 
@@ -131,7 +131,7 @@ def test_counts_come_from_their_layer_before_x():
 
 
 def test_counts_of_nothing_at_all_are_refused():
-    with pytest.raises(DataError, match="both are absent"):
+    with pytest.raises(DataError, match="got neither"):
         checks.get_counts(AnnData(obs=pd.DataFrame(index=["a"])))
 
 
@@ -151,7 +151,7 @@ def test_dropping_the_empty_keeps_layers_together_and_says_how_many():
 
 
 def test_dropping_everything_is_refused():
-    with pytest.raises(DataError, match="all 4 cells × 3 genes are zero"):
+    with pytest.raises(DataError, match="got zeros in all 4 cells × 3 genes"):
         checks.drop_empty(annotated(np.zeros((4, 3))))
 
 

@@ -12,7 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.io import mmwrite
 
-from scgen_lib.data import load, readers
+from scgen_lib.data import load, readers, sources
 from scgen_lib.errors import DataError, ParameterError
 
 X = np.array([[0, 3, 0, 1], [2, 0, 0, 0], [0, 0, 7, 0]], dtype=np.int32)
@@ -83,7 +83,7 @@ def test_a_table_as_r_writes_it_has_no_name_above_the_cells(tmp_path):
 
 def test_text_in_a_table_is_refused_naming_the_column(tmp_path):
     path = write_table(tmp_path / "mine.csv", ",", extra={"kind": ["a", "b", "a"]})
-    with pytest.raises(DataError, match=r"1 columns hold text \(first: 'kind'\).*labels=NAME"):
+    with pytest.raises(DataError, match=r"text in 1 columns \(first: 'kind'\).*labels=NAME"):
         load(path)
     with pytest.raises(DataError, match=r"obs\['nope'\]"):
         load(write_table(tmp_path / "plain.csv", ","), labels="nope")
@@ -125,7 +125,7 @@ def test_h5ad_without_counts_is_refused(tmp_path):
     logged = annotated(np.log1p(X))
     logged.raw = logged.copy()
     logged.write_h5ad(tmp_path / "logged.h5ad")
-    with pytest.raises(DataError, match="none holds integers: they look log-transformed or normalised"):
+    with pytest.raises(DataError, match="got no integers: they look log-transformed or normalised"):
         load(tmp_path / "logged.h5ad")
 
 
@@ -222,7 +222,7 @@ def test_a_bare_folder_name_in_the_working_folder_is_read(tmp_path, monkeypatch)
 def test_a_10x_folder_that_lacks_a_file_is_refused(tmp_path):
     folder = write_mtx(tmp_path / "sample", 3, True)
     (folder / "barcodes.tsv.gz").unlink()
-    with pytest.raises(DataError, match=r"one barcodes.tsv .* there are 0"):
+    with pytest.raises(DataError, match=r"one barcodes.tsv .* got 0"):
         load(folder)
 
 
@@ -267,26 +267,26 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, name):
         write_table(path, ",")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=f"{name} could not be read .* whole"):
+    with pytest.raises(DataError, match=f"{name}, got what cannot be read .* whole"):
         load(path)
 
 
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "mine.xlsx").write_bytes(b"")
-    with pytest.raises(DataError, match=r"Expected \.h5ad, .* but mine.xlsx is none"):
+    with pytest.raises(DataError, match=r"expected \.h5ad, .* got mine.xlsx"):
         load(tmp_path / "mine.xlsx")
     with pytest.raises(DataError, match="no such file"):
         load(tmp_path / "absent.h5ad")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["X"] = X
-    with pytest.raises(DataError, match=r"other.h5 could not be read as a 10x \.h5 file"):
+    with pytest.raises(DataError, match=r"expected a 10x \.h5 file in other.h5, got what cannot be read"):
         load(tmp_path / "other.h5")
 
 
 def test_only_tables_can_be_transposed(tmp_path):
-    with pytest.raises(ParameterError, match="transpose serves"):
+    with pytest.raises(ParameterError, match="expected transpose with"):
         load(write_loom(tmp_path / "mine.loom"), transpose=True)
-    with pytest.raises(ParameterError, match="transpose serves"):
+    with pytest.raises(ParameterError, match="expected transpose with"):
         load("pbmc68k_reduced", transpose=True)
 
 
@@ -309,7 +309,7 @@ def test_true_counts_of_a_saved_simulation_are_checked_too(tmp_path):
 
 def test_counts_beyond_32_bits_are_refused_not_wrapped(tmp_path):
     annotated(X.astype(float) * 1e9).write_h5ad(tmp_path / "huge.h5ad")
-    with pytest.raises(DataError, match="below 2³¹, but the largest is 7e"):
+    with pytest.raises(DataError, match="below 2³¹, got 7e"):
         load(tmp_path / "huge.h5ad")
 
 
@@ -317,7 +317,7 @@ def test_transcripts_get_their_symbols_once(tmp_path):
     path = tmp_path / "refFlat.txt.gz"
     with gzip.open(path, "wt") as file:
         file.write("Xkr4\tNM_1\tchr1\t-\nSox17\tNM_2\tchr1\t-\nSox17\tNM_2\tchrX\t+\nSox17\tNM_3\tchr1\t-\n")
-    assert readers.transcript_symbols(path).to_dict() == {"NM_1": "Xkr4", "NM_2": "Sox17", "NM_3": "Sox17"}
+    assert sources.transcript_symbols(path).to_dict() == {"NM_1": "Xkr4", "NM_2": "Sox17", "NM_3": "Sox17"}
     columns = "bin name chrom strand txStart txEnd cdsStart cdsEnd exonCount exonStarts exonEnds score name2 a b c"
     header = "#" + "\t".join(columns.split()) + "\n"
     rows = "".join(
@@ -326,12 +326,12 @@ def test_transcripts_get_their_symbols_once(tmp_path):
     for text in (header + rows, rows):
         path = tmp_path / "refGene.txt"
         path.write_text(text)
-        assert readers.transcript_symbols(path).to_dict() == {"NM_0": "Xkr4", "NM_1": "Sox17"}
+        assert sources.transcript_symbols(path).to_dict() == {"NM_0": "Xkr4", "NM_1": "Sox17"}
     other = tmp_path / "other.txt"
     other.write_text("one column\n")
     for wrong in (other, tmp_path / "absent.txt"):
-        with pytest.raises(DataError, match="Expected a table of gene symbols and transcript ids"):
-            readers.transcript_symbols(wrong)
+        with pytest.raises(DataError, match="expected a table of gene symbols and transcript ids"):
+            sources.transcript_symbols(wrong)
 
 
 def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
@@ -349,11 +349,10 @@ def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path
 
     write_table(tmp_path / "a.csv", ",")
     monkeypatch.setattr(readers, "_table", refuse)
-    monkeypatch.setitem(readers._SAID, refuse, "a table")
-    monkeypatch.setitem(readers._OPTIONS, refuse, ())
+    monkeypatch.setitem(readers._READERS, refuse, ("a table", ()))
     monkeypatch.setattr(readers, "_reader", lambda path: refuse)
     with pytest.raises(
-        DataError, match=r"a\.csv, but the system says 'Permission denied': see to it that you may read"
+        DataError, match=r"a\.csv, got 'Permission denied' from the system: see to it that you may read"
     ):
         load(tmp_path / "a.csv")
 
@@ -401,11 +400,11 @@ def test_genes_of_a_10x_folder_may_be_called_nan(tmp_path):
 
 def test_transcripts_of_a_gene_called_na_keep_it(tmp_path):
     (tmp_path / "flat.txt").write_text("nan\tNM_1\tchr1\nNA\tNM_2\tchr1\n\tNM_3\tchr1\n")
-    assert readers.transcript_symbols(tmp_path / "flat.txt").to_dict() == {"NM_1": "nan", "NM_2": "NA"}
+    assert sources.transcript_symbols(tmp_path / "flat.txt").to_dict() == {"NM_1": "nan", "NM_2": "NA"}
 
 
 def test_a_table_of_genes_by_cells_keeps_a_gene_called_nan():
-    _, genes, cells = readers.genes_by_cells(io.StringIO("gene\tc1\tc2\nnan\t1\t2\nNA\t0\t3\n"), "\t", "mine")
+    _, genes, cells = sources.genes_by_cells(io.StringIO("gene\tc1\tc2\nnan\t1\t2\nNA\t0\t3\n"), "\t", "mine")
     assert genes == ["nan", "NA"]
     assert list(cells) == ["c1", "c2"]
 
@@ -423,8 +422,8 @@ def test_a_table_is_split_by_what_separates_its_names_whatever_its_suffix(tmp_pa
 def test_a_table_without_a_separator_or_with_ragged_lines_is_refused_as_that(tmp_path):
     for text, said in (
         ("cell g1 g2\nc1 1 2\n", "separated by commas, semicolons or tabs in the first line of mine.csv"),
-        ("cell,g1,g2\nc1,1\n", "the header has 3 and the next line 2"),
-        ("cell,g1,g2\n", "there is a header alone"),
+        ("cell,g1,g2\nc1,1\n", "got 3 in the header and 2 in the next line"),
+        ("cell,g1,g2\n", "got a header alone"),
     ):
         (tmp_path / "mine.csv").write_text(text)
         with pytest.raises(DataError, match=said):
@@ -433,7 +432,7 @@ def test_a_table_without_a_separator_or_with_ragged_lines_is_refused_as_that(tmp
 
 def test_text_in_a_table_of_genes_by_cells_is_refused_naming_the_row(tmp_path):
     path = write_table(tmp_path / "mine.csv", ",", True, {"kind": ["a", "b", "a"]})
-    with pytest.raises(DataError, match=r"1 rows hold text \(first: 'kind'\).*labels=NAME"):
+    with pytest.raises(DataError, match=r"text in 1 rows \(first: 'kind'\).*labels=NAME"):
         load(path, transpose=True)
 
 
@@ -461,7 +460,7 @@ def test_features_of_another_type_are_genes_if_they_say_so_and_else_are_named(tm
     with h5py.File(path, "a") as file:
         file["matrix/features/feature_type"][:] = np.array(["Peaks"] * 4, "S")
     for source in (folder, path):
-        with pytest.raises(DataError, match="type 'Gene Expression', but their types are 'Peaks'"):
+        with pytest.raises(DataError, match="type 'Gene Expression', got 'Peaks'"):
             load(source)
 
 
@@ -490,7 +489,7 @@ def test_one_of_several_genomes_is_to_be_chosen(tmp_path):
     with pytest.raises(DataError, match="genomes of outs, hg19, mm10"):
         load(tmp_path / "outs")
     check(load(tmp_path / "outs", genome="hg19"))
-    with pytest.raises(ParameterError, match=r"genome serves 10x files, but table\.csv is a table"):
+    with pytest.raises(ParameterError, match=r"expected genome with 10x files alone, got table\.csv, a table"):
         load(write_table(tmp_path / "table.csv", ","), genome="hg19")
 
 

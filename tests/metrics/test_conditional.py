@@ -45,7 +45,7 @@ def test_fidelity_refuses_missing_and_single_labels(groups):
     x, labels = groups
     with pytest.raises(DataError, match="label every cell"):
         conditional.label_fidelity(x, labels, x, [None, *labels[1:]])
-    with pytest.raises(DataError, match="Expected two labels"):
+    with pytest.raises(DataError, match="expected two labels"):
         conditional.label_fidelity(x, ["x"] * 120, x, labels)
     with pytest.raises(ParameterError, match="forest or logistic"):
         conditional.label_fidelity(x, labels, x, labels, classifier="svm")

@@ -42,7 +42,7 @@ def test_spike_ins_as_added_have_no_error_and_differ_in_no_cell():
     assert designed.spike_scores(noisy[:, :2], molecules[:2])["spike_sd"] == pytest.approx(
         (np.sqrt(1 / 100 + 1 / 50) * (50 + 100) / 150) / 2, rel=0.2
     )
-    with pytest.raises(DataError, match="each of 3 spike-ins, but 2"):
+    with pytest.raises(DataError, match="each of 3 spike-ins, got 2"):
         designed.spike_scores(noisy, molecules[:2])
 
 
@@ -56,5 +56,5 @@ def test_bulk_is_compared_by_rank_over_the_genes_that_both_have():
     assert 0.6 < found["bulk_cell"] < found["bulk_mean"]
     perfect = np.tile(np.r_[bulk["a"], np.ones(10)], (5, 1))
     assert designed.bulk_scores(perfect, genes, bulk) == pytest.approx({"bulk_mean": 1, "bulk_cell": 1})
-    with pytest.raises(DataError, match="ten genes or more with a bulk value, but 0 of 40"):
+    with pytest.raises(DataError, match="ten genes or more with a bulk value, got 0 of 40"):
         designed.bulk_scores(cells, [f"NM_{i}" for i in range(40)], bulk)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scgen_lib.data import splatter
-from scgen_lib.metrics import denoising
+from scgen_lib.metrics import denoising, molecular, smoothing
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +11,7 @@ def simulated():
     return cells.X, cells.layers["base_cell_means"], cells.obs["group"].to_numpy()
 
 
-@pytest.mark.parametrize("smooth", [denoising.low_rank, denoising.neighbour_mean])
+@pytest.mark.parametrize("smooth", [smoothing.low_rank, smoothing.neighbour_mean])
 def test_a_smoother_keeps_totals_and_comes_nearer_to_the_means(simulated, smooth):
     counts, means, _ = simulated
     y = smooth(counts)
@@ -23,18 +23,18 @@ def test_a_smoother_keeps_totals_and_comes_nearer_to_the_means(simulated, smooth
 
 def test_all_components_give_the_counts_back(simulated):
     counts = simulated[0]
-    np.testing.assert_allclose(denoising.low_rank(counts, 60), counts, atol=1e-6)
+    np.testing.assert_allclose(smoothing.low_rank(counts, 60), counts, atol=1e-6)
 
 
 def test_one_neighbour_is_the_cell_itself_and_all_of_them_are_the_gene_mean(simulated):
     counts = simulated[0]
-    np.testing.assert_allclose(denoising.neighbour_mean(counts, 1), counts)
-    np.testing.assert_allclose(denoising.neighbour_mean(counts, 1000), denoising.gene_mean(counts))
+    np.testing.assert_allclose(smoothing.neighbour_mean(counts, 1), counts)
+    np.testing.assert_allclose(smoothing.neighbour_mean(counts, 1000), molecular.gene_mean(counts))
 
 
 def test_neighbours_are_of_the_same_group_where_groups_lie_apart():
     counts = np.repeat([[40, 0, 10], [0, 40, 10]], 20, axis=0) + np.eye(40, 3, dtype=int)
-    y = denoising.neighbour_mean(counts, 5, components=2)
+    y = smoothing.neighbour_mean(counts, 5, components=2)
     assert y[:20, 1].max() < 1
     assert y[20:, 0].max() < 1
 
@@ -42,5 +42,5 @@ def test_neighbours_are_of_the_same_group_where_groups_lie_apart():
 def test_an_empty_cell_stays_empty(simulated):
     counts = simulated[0].copy()
     counts[3] = 0
-    for smooth in (denoising.low_rank, denoising.neighbour_mean):
+    for smooth in (smoothing.low_rank, smoothing.neighbour_mean):
         assert (smooth(counts)[3] == 0).all()

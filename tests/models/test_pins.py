@@ -1,6 +1,7 @@
 """What each model computed from one seed, held while its code is moved; see `make_pins.py` for how it is remade."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,10 @@ STEPS = {"dca batchnorm faithful": 3e-3, "dca batchnorm repaired": 3e-3, "cvae r
 @pytest.fixture(scope="module")
 def made():
     command = [sys.executable, HERE / "make_pins.py", "-"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # of this checkout, whichever one is installed
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    return json.loads(said)
 
 
 def differences(pinned: dict, made: dict, atol: float = ATOL) -> list[dict]:

@@ -78,7 +78,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(arrays, tmp_pat
 
     monkeypatch.setattr(np, "load", refuse)
     with pytest.raises(
-        CheckpointError, match=r"state, but the system says 'Permission denied': see to it that you may"
+        CheckpointError, match=r"state, got 'Permission denied' from the system: see to it that you may"
     ):
         run(arrays, checkpoint=path)
 

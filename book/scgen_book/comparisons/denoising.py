@@ -19,9 +19,9 @@ from sklearn.exceptions import ConvergenceWarning
 from scgen_book import comparisons, external
 from scgen_book.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
 from scgen_lib import data, preprocess
-from scgen_lib.data import checks, readers, registry, splatter
+from scgen_lib.data import checks, registry, sources, splatter
 from scgen_lib.errors import DataError
-from scgen_lib.metrics import clustering, controls, denoising, designed
+from scgen_lib.metrics import clustering, controls, denoising, designed, molecular, smoothing
 from scgen_lib.metrics.arrays import log_normalise
 from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
@@ -171,7 +171,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     settings
         "labels" (column of ``obs`` with the types) and "transpose" (genes × cells), both for own files only, "symbols"
         (what names the genes of the transcripts of a bulk sample: ``"refseq_mm9"`` or a file, see
-        `readers.transcript_symbols`; None: nothing),
+        `sources.transcript_symbols`; None: nothing),
         "max_cells" (None: all), "genes" (the most variable ones of the training molecules; None: all), "min_cells"
         (that a gene must be detected in), "p" (share of the molecules that the methods see) and "decoys" (their
         number).
@@ -186,7 +186,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     if "ercc" in cells.obsm:
         cells = _with_spikes(cells)
     counts = checks.get_counts(cells, allow_empty=True)
-    train, test = denoising.thin(counts, settings["p"], seed)
+    train, test = molecular.thin(counts, settings["p"], seed)
     spike = cells.var["spike_in"].to_numpy(bool) if "spike_in" in cells.var else np.zeros(cells.n_vars, bool)
     molecules = cells.var["molecules"].to_numpy(float) if "molecules" in cells.var else None
 
@@ -262,8 +262,8 @@ def score(case: Case, answer: np.ndarray | None, seed: int, settings: Mapping) -
 
     y = estimate(case.test * odds)
     scores = {
-        "mcv_mse": denoising.mcv_mse(y, case.test),
-        "mcv_poisson": denoising.mcv_poisson(y / odds, case.test),
+        "mcv_mse": molecular.mcv_mse(y, case.test),
+        "mcv_poisson": molecular.mcv_poisson(y / odds, case.test),
     }
     # where nothing was dropped, the true counts are those observed: they would praise whoever keeps the noise
     if case.true_counts is not None and (case.true_counts != case.observed).any():
@@ -368,7 +368,7 @@ def _bulk_of(bulk: pd.DataFrame, genes: pd.Index, symbols: str | None) -> tuple[
     """The bulk values of the genes, or the reason why there are none."""
     table, reason = None, "symbols names a file that joins the two"
     if symbols not in (None, "refseq_mm9"):
-        table = readers.transcript_symbols(symbols)
+        table = sources.transcript_symbols(symbols)
     elif symbols and len(genes.intersection(bulk.index)) < 10:
         try:
             table = data.refseq_mm9()
@@ -445,10 +445,10 @@ COMPARISON = Comparison(
     name="denoising",
     methods={
         "observed": Method(_of_counts(lambda counts, seed, s: counts), NEGATIVE),
-        "gene_mean": Method(_of_counts(lambda counts, seed, s: denoising.gene_mean(counts)), BASELINE),
-        "pca": Method(_of_counts(lambda counts, seed, s: denoising.low_rank(counts, s["components"], seed)), BASELINE),
+        "gene_mean": Method(_of_counts(lambda counts, seed, s: molecular.gene_mean(counts)), BASELINE),
+        "pca": Method(_of_counts(lambda counts, seed, s: smoothing.low_rank(counts, s["components"], seed)), BASELINE),
         "knn": Method(
-            _of_counts(lambda counts, seed, s: denoising.neighbour_mean(counts, s["neighbors"], s["components"], seed)),
+            _of_counts(lambda counts, seed, s: smoothing.neighbour_mean(counts, s["neighbors"], s["components"], seed)),
             BASELINE,
         ),
         "dca_zinb": Method(_dca("zinb-conddisp")),

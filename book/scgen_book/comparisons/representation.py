@@ -23,6 +23,7 @@ from scgen_lib import preprocess, training
 from scgen_lib.data import checks, registry, splatter
 from scgen_lib.errors import ParameterError
 from scgen_lib.metrics import clustering
+from scgen_lib.metrics.arrays import log_normalise
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
@@ -192,7 +193,7 @@ def score(case: Case, codes: np.ndarray, seed: int, settings: Mapping) -> dict[s
 
 
 def _logs(cells: anndata.AnnData) -> np.ndarray:
-    return training.dense(clustering.log_normalise(cells.X, 1e4))
+    return training.dense(log_normalise(cells.X, 1e4))
 
 
 def log_counts(case: Case, seed: int, settings: Mapping) -> np.ndarray:

@@ -20,9 +20,9 @@ import scipy.sparse as sp
 from scgen_book import comparisons
 from scgen_book.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.data import checks, splatter
-from scgen_lib.metrics import realism
+from scgen_lib.metrics import controls, mixing, panel, realism
 from scgen_lib.metrics.arrays import Matrix
-from scgen_lib.metrics.realism import Cells
+from scgen_lib.metrics.controls import Cells
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
 from scgen_lib.models.scgan.cells import OWN_SPLIT, process
@@ -136,7 +136,7 @@ class Case:
 
     cells: anndata.AnnData
     train: Cells
-    frame: realism.Frame
+    frame: panel.Frame
     wanted: np.ndarray
 
     @property
@@ -210,7 +210,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         for part in (cells, test)
     )
     n = min(test.n_obs, cells.n_obs // 2, chosen["score_cells"] or test.n_obs)
-    frame = realism.Frame(train, held_out, n, seed, trees=chosen["forest_trees"])
+    frame = panel.Frame(train, held_out, n, seed, trees=chosen["forest_trees"])
     types = cells.obs["cell_type"].astype(str).to_numpy()
     wanted = np.random.default_rng([seed, n]).permutation(types)[:n]
     return Case(cells, train, frame, wanted)
@@ -248,7 +248,7 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
     else:
         logs = realism.log(made.counts, allow_empty=True)
         again = realism.rf_auc(frame.log, logs, **forest, seed=seed)
-        again |= realism.mmd2(frame.points, frame.space(logs), frame.space.bandwidth, permutations=0)
+        again |= mixing.mmd2(frame.points, frame.space(logs), frame.space.bandwidth, permutations=0)
     found |= {f"{name}_counts": again[name] for name in ("rf_auc", "mmd2")}
     found |= {"n_train": case.cells.n_obs, "n_cells": len(case.wanted), "n_genes": case.cells.n_vars}
     found["n_types"] = len(set(case.train.labels)) if case.labelled else 0
@@ -283,7 +283,7 @@ def poisson(case: Case, seed: int, settings: Mapping) -> Made:
 def parametric(case: Case, seed: int, distribution: Literal["nb", "poisson"]) -> Made:
     """Independent genes with moments of each type and library sizes of training cells."""
     types = case.wanted if case.labelled else np.zeros(len(case.wanted), int)
-    counts = realism.parametric(case.train, types, distribution=distribution, seed=seed)
+    counts = controls.parametric(case.train, types, distribution=distribution, seed=seed)
     return Made(Cells(counts, case.wanted if case.labelled else None))
 
 

@@ -178,7 +178,7 @@ def test_a_row_is_never_written_over_its_data(project, capsys, place):
     (project / "link.json").symlink_to("counts.h5ad")
     row = ["row", "denoising", "--dataset", "counts.h5ad", "--method", "mean", "--out", place]
     assert cli.main(row) == 2
-    assert capsys.readouterr().err.startswith(f"Expected to write to another file than what is read, but {place} is")
+    assert capsys.readouterr().err.startswith(f"expected to write to another file than what is read, got {place},")
     assert (project / "counts.h5ad").read_text() == "counts"
 
 
@@ -216,7 +216,7 @@ def test_a_batch_is_computed_by_one_process_at_a_time():
     process = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match=f"another run writes to results/my .process {process.pid} on "):
+        with pytest.raises(InputError, match=f"another run that writes to results/my .process {process.pid} on "):
             sweeps.reserve(sweeps.Batch("results/my", {}))
     finally:
         process.communicate("\n")

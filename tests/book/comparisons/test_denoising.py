@@ -9,7 +9,7 @@ import tensorflow as tf
 from scgen_book import comparisons
 from scgen_book.comparisons import denoising
 from scgen_lib import data
-from scgen_lib.data import readers, registry, splatter
+from scgen_lib.data import registry, sources, splatter
 from scgen_lib.errors import DataError, ParameterError
 
 SETTINGS = {
@@ -167,7 +167,7 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
         assert reason in note
     path = tmp_path / "refFlat.txt"
     path.write_text("".join(f"g{i if i > 2 else 0}\tNM_{i}\tchr1\n" for i in range(30)))
-    monkeypatch.setattr(data, "refseq_mm9", lambda: readers.transcript_symbols(path))
+    monkeypatch.setattr(data, "refseq_mm9", lambda: sources.transcript_symbols(path))
     for settings in (SETTINGS, SETTINGS | {"symbols": str(path)}):
         joined = denoising.prepare("designed", 1, settings)
         assert not joined.notes
@@ -179,7 +179,7 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
     assert len(denoising.prepare("designed", 1, SETTINGS).bulk) == 10
     assert len(denoising.prepare("designed", 1, SETTINGS | {"symbols": str(path)}).bulk) == 20
     # a file of the user's that cannot be read is no reason to go on without it
-    with pytest.raises(DataError, match="Expected a table of gene symbols"):
+    with pytest.raises(DataError, match="expected a table of gene symbols"):
         denoising.prepare("designed", 1, SETTINGS | {"symbols": str(tmp_path / "absent.txt")})
 
 

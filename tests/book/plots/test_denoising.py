@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from scgen_book import plots
-from scgen_lib.metrics import clustering, denoising
+from scgen_lib.metrics import denoising
+from scgen_lib.metrics.arrays import log_normalise
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def zeros(cells):
 
 def test_heatmaps_show_the_same_genes_and_cells_of_every_matrix(cells, drawn):
     genes = (cells.var.filter(like="de_fac_") != 1).any(axis=1).to_numpy()
-    true, observed = (clustering.log_normalise(x) for x in (cells.layers["true_counts"], cells.X))
+    true, observed = (log_normalise(x) for x in (cells.layers["true_counts"], cells.X))
     fig = plots.de_heatmaps({"true": true, "with dropout": observed}, cells.obs["group"], genes, n_cells=60)
     drawn(fig)
     strip, first, _, second, bar = fig.axes
@@ -30,13 +31,13 @@ def test_heatmaps_show_the_same_genes_and_cells_of_every_matrix(cells, drawn):
 
 def test_heatmaps_can_sample_without_strata(cells):
     groups = np.repeat(["a", "b"], [110, 10])
-    x = clustering.log_normalise(cells.X)
+    x = log_normalise(cells.X)
     fig = plots.de_heatmaps({"true": x}, groups, np.array([3]), n_cells=60, stratify=False)
     assert np.bincount(fig.axes[0].images[0].get_array().ravel())[1] < 15  # 5 expected, 10 at most
 
 
 def test_marker_violins_have_a_row_a_gene_and_a_column_a_matrix(cells, drawn):
-    x = clustering.log_normalise(cells.X)[:, :3]
+    x = log_normalise(cells.X)[:, :3]
     fig = plots.marker_violins({"observed": x, "denoised": 0.5 * x}, cells.obs["group"], ["a", "b", "c"])
     drawn(fig)
     assert [ax.get_ylabel() for ax in fig.axes[::2]] == ["a", "b", "c"]
