@@ -15,28 +15,23 @@ From a declaration follow the check with its message, the signature, the docstri
 notebook's parameters cell, what is saved with the weights, and ``repr``.
 """
 
-import collections.abc
 import dataclasses
 import functools
 import inspect
-import numbers
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, Self, TypeVar
 
-import numpy as np
-
 from scgen_lib.errors import ParameterError
+from scgen_lib.values import REFUSED, coerce, follows, literal, parts, plain, type_told, word
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_RANGE = re.compile(r"in ([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])")
 _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 _SAME: Any = object()
-REFUSED: Any = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,16 +90,14 @@ class Argument:
     @property
     def may_be_none(self) -> bool:
         """Whether None is a value, and not what leaves the choice to the variant."""
-        return types.NoneType in _parts(self.type) and not self.deviates
+        return types.NoneType in parts(self.type) and not self.deviates
 
     @property
     def legal(self) -> str:
         """Legal values, where the declaration leaves them to the type as well."""
         if self.option.legal:
             return self.option.legal
-        literals = [
-            x for part in _parts(self.type) if typing.get_origin(part) is Literal for x in typing.get_args(part)
-        ]
+        literals = [x for part in parts(self.type) if typing.get_origin(part) is Literal for x in typing.get_args(part)]
         return f"one of {', '.join(literals)}" if literals else "any"
 
     @property
@@ -131,16 +124,16 @@ class Argument:
         value, kind = (default if own else plain(self.default)), type_told(self.type)
         meaning = self.option.meaning
         if self.fixed:
-            meaning += f"; always {_word(self.default)} if faithful"
+            meaning += f"; always {word(self.default)} if faithful"
         elif self.deviates:
             value = default if own else None
-            meaning += f"; None: {_word(self.option.released)} if faithful, {_word(self.default)} if repaired"
+            meaning += f"; None: {word(self.option.released)} if faithful, {word(self.default)} if repaired"
             kind += "" if "None" in kind else " | None"
         elif own:
-            meaning += f"; elsewhere {_word(self.default)}"
+            meaning += f"; elsewhere {word(self.default)}"
         if self.option.origin:
             meaning += f" ({self.option.origin})"
-        return f"{self.flat}: {kind} = {_literal(value)}  # {self.legal}: {meaning}"
+        return f"{self.flat}: {kind} = {literal(value)}  # {self.legal}: {meaning}"
 
     def documented(self) -> str:
         """Return the entry of a numpydoc section Parameters."""
@@ -150,7 +143,7 @@ class Argument:
             text += f" Legal: {self.legal}."
         if self.deviates:
             finding = f", finding {self.option.finding}" if self.option.finding else ""
-            text += f" Released code: {_word(self.option.released)}{finding}."
+            text += f" Released code: {word(self.option.released)}{finding}."
         return f"{self.name}\n    {text}"
 
 
@@ -314,101 +307,3 @@ def document(doc: str | None, found: Mapping[str, Argument]) -> str:
     before, after = text[:place].rstrip(), text[place:]
     before += "\n" if head else "\n\nParameters\n----------\n"
     return f"{before}{entries}\n\n{after}".rstrip() + "\n"
-
-
-# Types and legal values ----------------------------------------------------------------------------------------------
-
-
-def _parts(kind: Any) -> tuple:
-    return typing.get_args(kind) if isinstance(kind, types.UnionType | typing._UnionGenericAlias) else (kind,)
-
-
-def type_told(kind: Any) -> str:
-    """Return a type as a parameters cell spells it."""
-    origin, of = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (list, collections.abc.Sequence):
-        return f"list[{type_told(of[0])}]"
-    if origin in (dict, collections.abc.Mapping):
-        return f"dict[str, {type_told(of[1])}]"
-    if origin is Literal:
-        return type(of[0]).__name__
-    parts = _parts(kind)
-    if len(parts) > 1:
-        return " | ".join("None" if part is types.NoneType else type_told(part) for part in parts)
-    return getattr(kind, "__name__", str(kind))
-
-
-def coerce(value: Any, kind: Any) -> Any:
-    """Return a value in a type, sequences as tuples, or `REFUSED`."""
-    options = sorted(_parts(kind), key=lambda part: part is not types.NoneType)
-    return next((found for part in options if (found := _coerce(value, part)) is not REFUSED), REFUSED)
-
-
-def _coerce(value: Any, kind: Any) -> Any:
-    origin, of = typing.get_origin(kind), typing.get_args(kind)
-    if kind is types.NoneType:
-        return None if value is None else REFUSED
-    if origin in (list, collections.abc.Sequence):
-        if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-            return REFUSED
-        elements = tuple(coerce(x, of[0]) for x in value)
-        return REFUSED if any(x is REFUSED for x in elements) else elements
-    if origin in (dict, collections.abc.Mapping):
-        if not isinstance(value, Mapping):
-            return REFUSED
-        entries = {str(key): coerce(x, of[1]) for key, x in value.items()}
-        return REFUSED if any(x is REFUSED for x in entries.values()) else entries
-    if origin is Literal:
-        return value if isinstance(value, type(of[0])) else REFUSED
-    if kind in (int, float):
-        of_kind = isinstance(value, numbers.Integral if kind is int else numbers.Real)
-        number = kind(value) if of_kind and not isinstance(value, bool | np.bool_) else REFUSED
-        return REFUSED if number != number else number
-    if kind is bool and isinstance(value, np.bool_):
-        return bool(value)
-    return value if isinstance(kind, type) and isinstance(value, kind) else REFUSED
-
-
-def is_rule(text: str) -> bool:
-    """Say whether a text names legal values."""
-    return text == "any" or bool(_RANGE.fullmatch(text)) or text.startswith(("one of ", "subset of "))
-
-
-def follows(value: Any, legal: str) -> bool:
-    """Say whether a value, or each of its elements, is legal; None is where the type lets it be."""
-    if value is None or legal == "any":
-        return True
-    elements = [value]
-    if isinstance(value, list | tuple | Mapping):
-        elements = list(value.values() if isinstance(value, Mapping) else value)
-    if bounds := _RANGE.fullmatch(legal):
-        left, low, high, right = bounds.groups()
-        return all(
-            (float(low) < x or (left == "[" and x == float(low)))
-            and (x < float(high) or (right == "]" and x == float(high)))
-            for x in elements
-        )
-    kind, _, names = legal.partition(" of ")
-    if kind == "subset" and (not elements or len(set(map(str, elements))) < len(elements)):
-        return False
-    return all(str(x) in [name.strip() for name in names.split(",")] for x in elements)
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON keeps it: lists for tuples."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _word(value: Any) -> str:
-    return "none" if value is None else _literal(plain(value)).strip('"')
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
-    if isinstance(value, float) and 0 < abs(value) < 1e-2:
-        mantissa, exponent = f"{value:e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return repr(value)

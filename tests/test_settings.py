@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pytest
 
-from scgen_lib import settings
+from scgen_lib import values
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.cvae.cells import split
@@ -177,12 +177,12 @@ def test_flat_parameters_give_the_arguments_and_none_leaves_the_choice_to_the_va
     ],
 )  # fmt: skip
 def test_legal_values(value, legal, follows):
-    assert settings.follows(value, legal) is follows
-    assert settings.is_rule(legal)
+    assert values.follows(value, legal) is follows
+    assert values.is_rule(legal)
 
 
 def test_types_are_told_as_a_parameters_cell_spells_them():
-    told = settings.type_told
+    told = values.type_told
     assert told(Sequence[int]) == "list[int]"
     assert told(Mapping[str, float] | None) == "dict[str, float] | None"
     assert told(Literal["a", "b"] | None) == "str | None"

@@ -27,8 +27,8 @@ from os import PathLike
 
 import yaml
 
-from scgen_lib import settings
 from scgen_lib.errors import ParameterError
+from scgen_lib.values import REFUSED, follows, is_rule, type_told
 
 if typing.TYPE_CHECKING:
     import nbformat
@@ -69,7 +69,7 @@ class Parameter:
     @property
     def legal(self) -> str:
         """Type and legal values in words."""
-        words = settings.type_told(self.type)
+        words = type_told(self.type)
         return words if self.rule == "any" else f"{words}, {self.rule}"
 
     def check(self, value: object) -> object:
@@ -86,13 +86,10 @@ class Parameter:
         try:
             coerced = _coerce(value, self.type)
         except (TypeError, ValueError, yaml.YAMLError):
-            coerced = _REFUSED
-        if coerced is _REFUSED or not settings.follows(coerced, self.rule):
+            coerced = REFUSED
+        if coerced is REFUSED or not follows(coerced, self.rule):
             raise ParameterError(f"expected {self.name} to be {self.legal}, got {value!r}: set a legal value")
         return coerced
-
-
-_REFUSED = settings.REFUSED
 
 
 class _UniqueKeys:
@@ -146,7 +143,7 @@ def read_yaml(text: str) -> object:
 
 
 def _coerce(value: object, declared: object) -> object:
-    """Return the value in the declared type, or ``_REFUSED``."""
+    """Return the value in the declared type, or ``REFUSED``."""
     options = typing.get_args(declared) if isinstance(declared, types.UnionType) else (declared,)
     options = sorted(options, key=lambda option: option is not types.NoneType)
     if isinstance(value, str) and str not in options and any(map(typing.get_origin, options)):
@@ -160,34 +157,34 @@ def _coerce(value: object, declared: object) -> object:
             if isinstance(value, list | tuple):
                 (of,) = typing.get_args(option)
                 elements = [_coerce(x, of) for x in value]
-                if _REFUSED not in elements:
+                if REFUSED not in elements:
                     return elements
         elif typing.get_origin(option) is dict:
             if isinstance(value, Mapping):
                 _, of = typing.get_args(option)
                 entries = {str(key): _coerce(x, of) for key, x in value.items()}
-                if _REFUSED not in entries.values():
+                if REFUSED not in entries.values():
                     return entries
         elif isinstance(value, str) and option is not str:
-            if (read := _word(value, option)) is not _REFUSED:
+            if (read := _word(value, option)) is not REFUSED:
                 return read
         elif option is float and not isinstance(value, bool):
             if isinstance(value, int | float) and (number := float(value)) == number:
                 return number
         elif type(value) is option:
             return value
-    return _REFUSED
+    return REFUSED
 
 
 def _word(text: str, option: type) -> object:
-    """Return what papermill's command line makes of a text, or ``_REFUSED``; YAML's words for a boolean serve too."""
+    """Return what papermill's command line makes of a text, or ``REFUSED``; YAML's words for a boolean serve too."""
     if option is bool:
-        return yaml.SafeLoader.bool_values.get(text.lower(), _REFUSED)
+        return yaml.SafeLoader.bool_values.get(text.lower(), REFUSED)
     try:
         number = option(text)
     except ValueError:
-        return _REFUSED
-    return number if number == number else _REFUSED
+        return REFUSED
+    return number if number == number else REFUSED
 
 
 def _declared_type(node: ast.expr) -> object:
@@ -228,7 +225,7 @@ def parse(source: str) -> Spec:
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 raise ValueError(line)
             rule, colon, meaning = comments[statement.end_lineno].partition(":")
-            if not colon or not settings.is_rule(rule):
+            if not colon or not is_rule(rule):
                 raise ValueError(rule)
             name, declared = statement.target.id, _declared_type(statement.annotation)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
@@ -413,7 +410,7 @@ def _is_parameters_cell(source: str) -> bool:
     """Say whether a line of a cell declares a parameter; what else stands there is for `parse` to refuse by name."""
     lines = {statement.end_lineno for statement in _statements(source) if _targets(statement)}
     return bool(lines) and any(
-        line in lines and ":" in comment and settings.is_rule(comment.partition(":")[0])
+        line in lines and ":" in comment and is_rule(comment.partition(":")[0])
         for line, comment in _comments(source).items()
     )
 

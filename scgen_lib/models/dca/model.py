@@ -106,7 +106,7 @@ class DCA(DCASettings, AnnDataModel):
             counts.shape[1],
             self.settings,
             standardiser=standardiser.get_config(),
-            mean_bias=bias,
+            mean_start=bias,
             note={"var_names": list(adata.var_names)},
         )
         clip = {"clipvalue": self.clip_value} if self.clip_value else {}

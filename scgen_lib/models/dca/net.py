@@ -28,7 +28,7 @@ class DCANet(Network):
         Of the model.
     standardiser
         Config of the fitted `Standardiser` that makes the input of the net from counts.
-    mean_bias
+    mean_start
         Initial bias of the mean head, (G,); None: zeros.
     note
         Whatever else is to be kept with the weights, as JSON.
@@ -42,12 +42,12 @@ class DCANet(Network):
         settings: DCASettings | None = None,
         *,
         standardiser: dict | None = None,
-        mean_bias: Sequence[float] | None = None,
+        mean_start: Sequence[float] | None = None,
         note: dict | None = None,
     ):
         s = settings or DCASettings()
-        bias = None if mean_bias is None else [float(b) for b in mean_bias]
-        super().__init__(s, note, n_genes=n_genes, standardiser=standardiser, mean_bias=bias)
+        bias = None if mean_start is None else [float(b) for b in mean_start]
+        super().__init__(s, note, n_genes=n_genes, standardiser=standardiser, mean_start=bias)
         self.heads, hidden = s.heads, s.hidden
         self.standardiser = Standardiser.from_config(standardiser or {})
         seeds = iter(np.random.SeedSequence(s.seed).generate_state(64))
