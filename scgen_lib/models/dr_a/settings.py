@@ -118,7 +118,7 @@ class DRASettings(Settings):
     latent: Literal["sample", "mean"] = option(
         "mean", meaning="the code of a cell: a sample of its posterior, or its mean", released="sample", finding="R10"
     )
-    seed: int = option(0, "in [0, inf)", "of weights, noise, dropout and mini-batches", flat=None)
+    seed: int = option(0, "in [0, 4294967295]", "of weights, noise, dropout and mini-batches", flat=None)
 
     def check(self) -> None:
         """Refuse a net without a hidden layer, and a range that the second head does not reach."""
