@@ -1,6 +1,9 @@
 """What all metrics do to their arrays first: refuse what is not finite, and normalise."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from scgen_lib.data import checks
@@ -58,3 +61,20 @@ def log_normalise(counts: Matrix, target: float | None = None, *, allow_empty: b
         )
     scale = (np.median(totals) if target is None else target) / np.where(empty, 1, totals)
     return np.log1p(sp.csr_matrix(sp.diags(scale) @ counts) if sp.issparse(counts) else counts * scale[:, None])
+
+
+def labelled(labels: Sequence, n: int) -> np.ndarray:
+    """Return one label for each of n cells as an array, or refuse gaps and other numbers of labels."""
+    labels = np.asarray(labels)
+    if len(labels) != n or pd.isna(labels).any():
+        raise DataError(f"expected a label for each of {n} cells, got {pd.notna(labels).sum()}: label every cell")
+    return labels
+
+
+def by_label(x_labels: Sequence, y_labels: Sequence, min_cells: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows (bool) of x and of y for each label that both have in so many cells, in the order of their names."""
+    x_labels, y_labels = np.asarray(x_labels), np.asarray(y_labels)
+    for label in sorted(set(x_labels) & set(y_labels), key=str):
+        rows = x_labels == label, y_labels == label
+        if min(part.sum() for part in rows) >= min_cells:
+            yield rows

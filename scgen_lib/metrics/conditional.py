@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.metrics.arrays import Matrix, dense, finite
+from scgen_lib.metrics.arrays import Matrix, by_label, dense, finite, labelled
 
 
 def label_fidelity(
@@ -66,7 +66,7 @@ def label_classifier(
     if classifier not in ("forest", "logistic"):
         raise ParameterError(f"expected the classifier forest or logistic, got {classifier!r}: choose one")
     train = dense("train", train)
-    labels = _named(labels, train)
+    labels = labelled(labels, train.shape[0]).astype(str)
     if len(set(labels)) < 2:
         raise DataError(f"expected two labels to tell apart, got {str(labels[0])!r} alone: add cells of others")
     if classifier == "forest":
@@ -77,7 +77,7 @@ def label_classifier(
 def label_scores(model: ClassifierMixin, cells: np.ndarray, labels: Sequence) -> dict[str, float | pd.DataFrame]:
     """Let a fitted classifier tell the labels of cells (N, D); returns what `label_fidelity` does."""
     cells = dense("cells", cells)
-    labels = _named(labels, cells)
+    labels = labelled(labels, cells.shape[0]).astype(str)
     told = model.predict(cells)
     known = sorted(set(model.classes_) | set(labels))
     return {
@@ -103,7 +103,7 @@ def marker_table(x: Matrix, labels: Sequence, min_cells: int = 10) -> pd.DataFra
         Columns label, gene (column number), score and lfc (log₂ fold change), from the best to the worst gene.
     """
     x = finite("x", x)
-    label = pd.Categorical(_named(labels, x))
+    label = pd.Categorical(labelled(labels, x.shape[0]).astype(str))
     adata = AnnData(
         x.astype(np.float64),
         obs=pd.DataFrame({"label": label}, index=np.arange(x.shape[0]).astype(str)),
@@ -167,13 +167,11 @@ def diversity(x: Matrix, x_labels: Sequence, y: Matrix, y_labels: Sequence, min_
         such a label.
     """
     x, y = finite("x", x), finite("y", y)
-    x_labels, y_labels = _named(x_labels, x), _named(y_labels, y)
+    x_labels, y_labels = labelled(x_labels, x.shape[0]).astype(str), labelled(y_labels, y.shape[0]).astype(str)
     ratios = []
-    for label in sorted(set(x_labels) & set(y_labels)):
-        parts = x[x_labels == label], y[y_labels == label]
-        if min(part.shape[0] for part in parts) >= max(min_cells, 2):
-            real, generated = (_sd(part).sum() for part in parts)
-            ratios.append(generated / real if real > 0 else np.nan)
+    for in_x, in_y in by_label(x_labels, y_labels, max(min_cells, 2)):
+        real, generated = _sd(x[in_x]).sum(), _sd(y[in_y]).sum()
+        ratios.append(generated / real if real > 0 else np.nan)
     return {"sd_ratio": float(np.mean(ratios)) if ratios else float("nan")}
 
 
@@ -190,12 +188,3 @@ def distinct(counts: Matrix) -> float:
 def _sd(x: Matrix) -> np.ndarray:
     x = x.toarray() if sp.issparse(x) else x
     return x.std(axis=0, ddof=1)
-
-
-def _named(labels: Sequence, x: Matrix) -> np.ndarray:
-    labels = np.asarray(labels)
-    if len(labels) != x.shape[0] or pd.isna(labels).any():
-        raise DataError(
-            f"expected a label for each of {x.shape[0]} cells, got {pd.notna(labels).sum()}: label every cell"
-        )
-    return labels.astype(str)

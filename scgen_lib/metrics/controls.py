@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from scgen_lib.data import checks
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.metrics.arrays import Matrix, finite
+from scgen_lib.metrics.arrays import Matrix, finite, labelled
 
 GENES_AT_ONCE = 500  # columns that are dense at the same time while they are permuted
 
@@ -182,10 +182,7 @@ def _inverse_dispersion(cells: sp.csr_matrix, totals: np.ndarray, share: np.ndar
 
 def _labels(cells: Cells) -> np.ndarray:
     n = cells.counts.shape[0]
-    labels = np.zeros(n, dtype=int) if cells.labels is None else np.asarray(cells.labels)
-    if len(labels) != n or pd.isna(labels).any():
-        raise DataError(f"expected a label for each of {n} cells, got {pd.notna(labels).sum()}: label every cell")
-    return labels
+    return np.zeros(n, dtype=int) if cells.labels is None else labelled(cells.labels, n)
 
 
 def _indicators(labels: np.ndarray) -> list[np.ndarray]:

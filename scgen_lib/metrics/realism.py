@@ -19,7 +19,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.metrics.arrays import Matrix, finite, log_normalise
+from scgen_lib.metrics.arrays import Matrix, by_label, finite, log_normalise
 from scgen_lib.metrics.mixing import bandwidth
 
 
@@ -227,11 +227,7 @@ def corr_agreement(
     pearson, rms = agree(x, y)
     within = []
     if x_labels is not None and y_labels is not None:
-        x_labels, y_labels = np.asarray(x_labels), np.asarray(y_labels)
-        for label in sorted(set(x_labels) & set(y_labels), key=str):
-            in_x, in_y = x_labels == label, y_labels == label
-            if min(in_x.sum(), in_y.sum()) >= min_cells:
-                within.append(agree(x[in_x], y[in_y]))
+        within = [agree(x[in_x], y[in_y]) for in_x, in_y in by_label(x_labels, y_labels, min_cells)]
     mean = np.mean(within, axis=0) if within else (np.nan, np.nan)
     return {
         "corr_pearson": pearson,

@@ -340,7 +340,7 @@ def test_a_file_that_is_locked_or_may_not_be_read_is_not_called_damaged(tmp_path
     with (tmp_path / "a.h5ad").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(
-            DataError, match=r"a\.h5ad, but .* 'Resource temporarily unavailable': another program has locked"
+            DataError, match=r"a\.h5ad, got 'Resource temporarily unavailable' from the system: another program has"
         ):
             load(tmp_path / "a.h5ad")
 
