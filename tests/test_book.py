@@ -124,7 +124,8 @@ def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
 def test_the_gate_names_a_run_with_illegal_parameters(inside, monkeypatch):
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {"sede": 1}}}
     monkeypatch.setattr(runner, "read_edition", lambda path: edition)
-    assert refusal() == "Run dca of edition quick cannot be run: Unknown parameter sede: did you mean seed?"
+    problem = "expected a parameter of this notebook, got sede: did you mean seed?"
+    assert refusal() == f"Run dca of edition quick cannot be run: {problem}"
 
 
 def test_the_gate_names_a_run_whose_page_is_lost_or_of_another_run(inside):

@@ -178,4 +178,4 @@ def test_an_unknown_parameter_fails_the_notebook(tmp_path, write_notebook):
     path = write_notebook(tmp_path / "good.ipynb", "print(seed)")
     passed, report = nbval(prepare(path, tmp_path / "bad.ipynb", sede=1))
     assert not passed
-    assert "Unknown parameter sede: did you mean seed?" in report
+    assert "expected a parameter of this notebook, got sede: did you mean seed?" in report

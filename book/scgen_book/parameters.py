@@ -27,6 +27,7 @@ from os import PathLike
 
 import yaml
 
+from scgen_lib import settings
 from scgen_lib.errors import ParameterError
 
 if typing.TYPE_CHECKING:
@@ -38,7 +39,6 @@ Spec = dict[str, "Parameter"]
 _OF_PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
 _CELL_FILE = re.compile(r"ipykernel_\d+|^<ipython-input")
-_RANGE = re.compile(r"in ([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])")
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Parameter:
     @property
     def legal(self) -> str:
         """Type and legal values in words."""
-        words = getattr(self.type, "__name__", "") if isinstance(self.type, type) else ""
-        words = words if words in _SCALARS else str(self.type)
+        words = settings.type_told(self.type)
         return words if self.rule == "any" else f"{words}, {self.rule}"
 
     def check(self, value: object) -> object:
@@ -88,29 +87,12 @@ class Parameter:
             coerced = _coerce(value, self.type)
         except (TypeError, ValueError, yaml.YAMLError):
             coerced = _REFUSED
-        if coerced is _REFUSED or not self._follows_rule(coerced):
-            raise ParameterError(f"Parameter {self.name} must be {self.legal}, got {value!r}; set a legal value.")
+        if coerced is _REFUSED or not settings.follows(coerced, self.rule):
+            raise ParameterError(f"expected {self.name} to be {self.legal}, got {value!r}: set a legal value")
         return coerced
 
-    def _follows_rule(self, value: object) -> bool:
-        if value is None or self.rule == "any":
-            return True
-        elements = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
-        if bounds := _RANGE.fullmatch(self.rule):
-            left, low, high, right = bounds.groups()
-            return all(
-                (float(low) < x or (left == "[" and x == float(low)))
-                and (x < float(high) or (right == "]" and x == float(high)))
-                for x in elements
-            )
-        kind, _, names = self.rule.partition(" of ")
-        legal = [name.strip() for name in names.split(",")]
-        if kind == "subset" and (not elements or len(set(map(str, elements))) < len(elements)):
-            return False
-        return all(str(x) in legal for x in elements)
 
-
-_REFUSED = object()
+_REFUSED = settings.REFUSED
 
 
 class _UniqueKeys:
@@ -236,7 +218,9 @@ def parse(source: str) -> Spec:
         body = ast.parse(source).body
         comments = _comments(source)
     except (SyntaxError, tokenize.TokenError) as error:
-        raise ParameterError(f"The parameters cell must be plain Python, but it does not parse: {error}.") from error
+        raise ParameterError(
+            f"expected plain Python in the parameters cell, got what does not parse ({error}): correct it"
+        ) from error
     spec = {}
     for statement in body:
         line = ast.get_source_segment(source, statement)
@@ -244,13 +228,14 @@ def parse(source: str) -> Spec:
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 raise ValueError(line)
             rule, colon, meaning = comments[statement.end_lineno].partition(":")
-            if not colon or not _is_rule(rule):
+            if not colon or not settings.is_rule(rule):
                 raise ValueError(rule)
             name, declared = statement.target.id, _declared_type(statement.annotation)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ParameterError(
-                "Each line of the parameters cell must read `name: type = default  # legal values: meaning` with legal "
-                f"values `any`, `in [low, high)`, `one of a, b` or `subset of a, b`, got `{line}`; correct that line."
+                "expected each line of the parameters cell to read `name: type = default  # legal values: meaning`, "
+                "with legal values `any`, `in [low, high)`, `one of a, b` or `subset of a, b`, got "
+                f"`{line}`: correct it"
             ) from error
         parameter = Parameter(name, declared, _literal(name, statement.value), rule, meaning.strip())
         parameter.check(parameter.default)
@@ -263,7 +248,7 @@ def _literal(name: str, node: ast.expr) -> object:
         return ast.literal_eval(node)
     except (ValueError, TypeError) as error:
         raise ParameterError(
-            f"Parameter {name} must be written out in the parameters cell, got `{ast.unparse(node)}`; write its value."
+            f"expected the value of {name} itself in the parameters cell, got `{ast.unparse(node)}`: write it out"
         ) from error
 
 
@@ -283,10 +268,6 @@ def _without_magic(source: str) -> str:
     return re.sub(r"\A\s*%%(time|capture)\b.*\n", "", source)
 
 
-def _is_rule(rule: str) -> bool:
-    return rule == "any" or bool(_RANGE.fullmatch(rule)) or rule.startswith(("one of ", "subset of "))
-
-
 def read_notebook(path: str | PathLike) -> "nbformat.NotebookNode":
     """Read a notebook file.
 
@@ -301,8 +282,8 @@ def read_notebook(path: str | PathLike) -> "nbformat.NotebookNode":
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         raise ParameterError(
-            f"Expected a Jupyter notebook, but {str(path)!r} cannot be read as one ({type(error).__name__}); "
-            "give the path of an .ipynb file."
+            f"expected a Jupyter notebook, got {str(path)!r}, which cannot be read as one ({type(error).__name__}): "
+            "give the path of an .ipynb file"
         ) from error
 
 
@@ -318,7 +299,7 @@ def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     for cell in notebook["cells"]:
         if "parameters" in cell["metadata"].get("tags", ()):
             return parse(cell["source"])
-    raise ParameterError("Expected a cell tagged `parameters` in the notebook, found none; add the tag to that cell.")
+    raise ParameterError("expected a cell tagged `parameters` in the notebook, got none: add the tag to that cell")
 
 
 def injected(notebook: Mapping) -> dict[str, object]:
@@ -354,8 +335,8 @@ def _refuse_unknown(names: Iterable[str], spec: Spec) -> None:
     for name in names:
         if name not in spec:
             near = difflib.get_close_matches(name, spec, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(spec)}."
-            raise ParameterError(f"Unknown parameter {name}: {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(spec)}"
+            raise ParameterError(f"expected a parameter of this notebook, got {name}: {hint}")
 
 
 def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
@@ -373,8 +354,7 @@ def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
     found = _last_parameters_cell(list(namespace.get("In", ()))) or _last_parameters_cell(_compiled_cells())
     if found is None:
         raise ParameterError(
-            "Expected to run in a notebook after its parameters cell, but no such cell has run in this session; "
-            "run the parameters cell first."
+            "expected to run in a notebook after its parameters cell, got a session in which none has run: run it first"
         )
     spec, given = found
     _refuse_unknown(given, spec)
@@ -433,7 +413,7 @@ def _is_parameters_cell(source: str) -> bool:
     """Say whether a line of a cell declares a parameter; what else stands there is for `parse` to refuse by name."""
     lines = {statement.end_lineno for statement in _statements(source) if _targets(statement)}
     return bool(lines) and any(
-        line in lines and ":" in comment and _is_rule(comment.partition(":")[0])
+        line in lines and ":" in comment and settings.is_rule(comment.partition(":")[0])
         for line, comment in _comments(source).items()
     )
 

@@ -67,9 +67,9 @@ def test_a_notebook_that_stops_leaves_a_failed_copy_and_no_page(tmp_path, write_
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["-p", "leval", "3"], "Unknown parameter leval: did you mean level?\n"),
-        (["-p", "level", "11"], "Parameter level must be float, in [0, 10], got '11'; set a legal value.\n"),
-        (["--edition", "best"], "Parameter edition must be str, one of quick, paper, own, got 'best'; set a legal"),
+        (["-p", "leval", "3"], "expected a parameter of this notebook, got leval: did you mean level?\n"),
+        (["-p", "level", "11"], "expected level to be float, in [0, 10], got '11': set a legal value\n"),
+        (["--edition", "best"], "expected edition to be str, one of quick, paper, own, got 'best': set a legal"),
         (["-f", "absent.yml"], "Expected a YAML file of parameters, but absent.yml cannot be read: "),
     ],
 )
@@ -83,7 +83,7 @@ def test_bad_parameters_are_refused_in_one_line_before_a_kernel_starts(notebook,
 
 def test_an_absent_notebook_is_refused_in_one_line(tmp_path, capsys):
     assert cli.main(["run", str(tmp_path / "absent.ipynb"), "out.ipynb"]) == 2
-    assert capsys.readouterr().err.startswith("Expected a Jupyter notebook")
+    assert capsys.readouterr().err.startswith("expected a Jupyter notebook")
 
 
 def test_a_file_of_parameters_is_overruled_by_the_command_line(notebook, tmp_path, monkeypatch):

@@ -84,13 +84,15 @@ def test_all_faults_of_a_table_are_listed_at_once():
     assert [re.sub(r"^my.csv, line (\d): ", r"\1 ", line) for line in found[:-2]] == [
         "2 has 6 fields, the head has 5",
         "2 has the name 'a b'; use at most 100 letters, digits and . _ + -",
-        "2 Unknown parameter leval: did you mean level?",
-        "2 Parameter level must be float, in [0, 10], got 'x'; set a legal value.",
+        "2 expected a parameter of this notebook, got leval: did you mean level?",
+        "2 expected level to be float, in [0, 10], got 'x': set a legal value",
         "3 names no notebook; add a column notebook, or --config notebook=...",
         "4 is a second run of the name c",
     ]
-    assert found[-2].startswith("my.csv, line 4: Expected a Jupyter notebook, but 'absent.ipynb'")
-    assert found[-1] == ("my.csv, line 5: Unknown parameter level: the parameters are width, seed, fast, edition, out.")
+    assert found[-2].startswith("my.csv, line 4: expected a Jupyter notebook, got 'absent.ipynb'")
+    assert found[-1] == (
+        "my.csv, line 5: expected a parameter of this notebook, got level: choose from width, seed, fast, edition, out"
+    )
 
 
 @pytest.mark.usefixtures("project")
@@ -163,7 +165,7 @@ def test_the_command_computes_a_row_and_says_how_it_ended(project, capsys):
     assert json.loads(out.read_text())["scores"] == {"error": 8.0}
     (project / "s.yml").write_text("epoch: 4\n")
     assert cli.main([*command, "--method", "mean", "-f", "s.yml"]) == 2
-    assert capsys.readouterr().err == "Unknown parameter epoch: did you mean epochs?\n"
+    assert capsys.readouterr().err == "expected a parameter of this notebook, got epoch: did you mean epochs?\n"
     assert cli.main([*command, "--method", "median"]) == 2
     assert capsys.readouterr().err.startswith("Expected a method of the denoising comparison (mean), got 'median'")
     assert not out.exists()
