@@ -81,7 +81,8 @@ class DRASettings(Settings):
     )
     adversarial: Literal["bhattacharyya", "bhattacharyya_abs", "bce", "none"] = option(
         "bce",
-        meaning="the game: by shares of logits, by shares of their absolute values, by the cross-entropy of logits, or none",
+        meaning="the game: by shares of logits, by shares of their absolute values, by the cross-entropy of logits; or "
+        "none",
         released="bhattacharyya",
         finding="R2",
     )
