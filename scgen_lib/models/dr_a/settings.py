@@ -45,7 +45,7 @@ class DRASettings(Settings):
         finding="R9",
     )
     trans: Literal["sparse", "dense"] = option(
-        "sparse", meaning="log2(1 + count) over its maximum; minimum and maximum by gene", origin="--trans"
+        "sparse", meaning="the input: log2(1 + count) over its maximum; minimum and maximum by gene", origin="--trans"
     )
     scale_cells: Literal["training", "all"] = option(
         "training",
@@ -80,7 +80,11 @@ class DRASettings(Settings):
         "training may end at values that are not finite",
     )
     adversarial: Literal["bhattacharyya", "bhattacharyya_abs", "bce", "none"] = option(
-        "bce", meaning="the game", released="bhattacharyya", finding="R2"
+        "bce",
+        meaning="the game: by shares of logits, by shares of their absolute values, by the cross-entropy of logits; or "
+        "none",
+        released="bhattacharyya",
+        finding="R2",
     )
     dual: Literal["matching", "inert", "none"] = option(
         "matching",
