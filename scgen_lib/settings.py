@@ -274,7 +274,8 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         return function(*bound.args, **bound.kwargs)
 
     wrapper.__doc__ = document(function.__doc__, found)
-    kinds = typing.get_type_hints(function)
+    # what tools read of a method: the types alone
+    wrapper.__annotations__ = kinds = typing.get_type_hints(function)
     wrapper.__signature__ = signature.replace(
         parameters=[p.replace(annotation=kinds.get(name, p.annotation)) for name, p in signature.parameters.items()],
         return_annotation=kinds.get("return", signature.return_annotation),
