@@ -176,7 +176,7 @@ def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
 TOY = """
 import os, signal, sys
 from scgen_book import comparisons
-from scgen_book.comparisons import Comparison, Method, Metric
+from scgen_book.comparisons.protocol import Comparison, Method, Metric
 
 def mark(case, seed, settings):
     with open("ran.txt", "a") as file:

@@ -74,6 +74,7 @@ CODE = [
     ("scgen_lib/files.py", row("denoising")),
     ("book/scgen_book/comparisons/denoising.py", row("denoising")),
     ("book/scgen_book/comparisons/__init__.py", row("simulation")),
+    ("book/scgen_book/comparisons/protocol.py", row("simulation")),
     ("scgen_lib/losses.py", run("dca")),
     ("scgen_lib/__init__.py", run("dca")),
     ("book/scgen_book/results.py", run("scgan")),
@@ -86,6 +87,9 @@ OTHERS = [
     ("book/scgen_book/batch/runner.py", run("dca")),
     ("book/scgen_book/pages/findings.py", row("denoising")),
     ("book/scgen_book/batch/sweeps.py", row("denoising")),
+    # words about rows
+    ("book/scgen_book/comparisons/paired.py", row("denoising")),
+    ("book/scgen_book/comparisons/summaries.py", row("representation")),
     # figures: a row has none, and a chapter is not trained again for one
     ("book/scgen_book/plots/comparison.py", row("denoising")),
     ("book/scgen_book/plots/training.py", run("dca")),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from scgen_book import comparisons, markdown, parameters, provenance
 from scgen_book.batch import runner
+from scgen_book.comparisons.protocol import METHOD
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError
 from scgen_lib.files import LOCK, held, named, refuse_overwriting
@@ -316,7 +317,7 @@ def _gap(row: Row, reason: str) -> dict:
     method = comparisons.get(row.comparison).methods.get(row.method)
     return {
         "comparison": row.comparison, "dataset": row.dataset, "method": row.method,
-        "role": method.role if method else comparisons.METHOD, "seed": row.seed, "settings": dict(row.settings),
+        "role": method.role if method else METHOD, "seed": row.seed, "settings": dict(row.settings),
         "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
 from scgen_book import comparisons, external
-from scgen_book.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
+from scgen_book.comparisons.protocol import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric
 from scgen_lib import data, preprocess
 from scgen_lib.data import checks, readers, registry, splatter
 from scgen_lib.errors import DataError

@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from scgen_book import comparisons
-from scgen_book.comparisons import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
+from scgen_book.comparisons.protocol import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.data import checks, splatter
 from scgen_lib.metrics import realism
 from scgen_lib.metrics.arrays import Matrix

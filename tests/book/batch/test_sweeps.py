@@ -8,7 +8,7 @@ import pytest
 
 from scgen_book import comparisons
 from scgen_book.batch import runner, sweeps
-from scgen_book.comparisons import Comparison, Method, Metric
+from scgen_book.comparisons.protocol import BASELINE, Comparison, Method, Metric
 from scgen_lib import cli
 from scgen_lib.errors import InputError, ParameterError
 
@@ -35,7 +35,7 @@ def project(tmp_path, write_notebook, monkeypatch):
 def toy(monkeypatch):
     """A comparison of one method, in place of all others."""
     found = Comparison(
-        "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=comparisons.BASELINE)},
+        "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=BASELINE)},
         {"error": Metric("error", "lower")}, lambda dataset, seed, settings: settings["epochs"],
         lambda case, output, seed, settings: {"error": output},
     )  # fmt: skip
@@ -230,7 +230,7 @@ def test_an_attempt_beyond_the_tries_writes_the_gap_of_a_row_that_its_table_take
     assert found["reason"] == "Its job was ended 2 times before its end: out of memory, out of time or cancelled."
     asked = {"datasets": ["a"], "seeds": [0], "settings": {"epochs": 3}, "folder": tmp_path}
     (line,) = comparisons.table("denoising", **asked).to_dict("records")
-    assert (line["role"], line["reason"]) == (comparisons.BASELINE, found["reason"])
+    assert (line["role"], line["reason"]) == (BASELINE, found["reason"])
 
 
 @pytest.mark.usefixtures("project")

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from scgen_book import comparisons
 from scgen_book.comparisons import denoising
+from scgen_book.comparisons.protocol import Comparison, Method
 from scgen_lib import data
 from scgen_lib.data import readers, registry, splatter
 from scgen_lib.errors import DataError, ParameterError
@@ -101,8 +102,8 @@ def test_decoys_are_genes_permuted_within_their_type(case):
 
 def test_a_wrong_scale_or_shape_is_a_gap_with_its_reason(case, monkeypatch):
     def broken(answer):
-        methods = {"broken": comparisons.Method(lambda case, seed, settings: answer(case))}
-        other = comparisons.Comparison("denoising", methods, denoising.COMPARISON.metrics, lambda *_: case,
+        methods = {"broken": Method(lambda case, seed, settings: answer(case))}
+        other = Comparison("denoising", methods, denoising.COMPARISON.metrics, lambda *_: case,
                                        denoising.score)  # fmt: skip
         found = comparisons.row(other, f"x{id(answer)}", "broken", 0, SETTINGS)
         assert found["status"] == "gap"
