@@ -96,7 +96,6 @@ OTHERS = [
     # what is not imported
     ("book/scgen_book/comparisons/simulation.py", row("denoising")),
     ("scgen_lib/metrics/realism.py", row("denoising")),
-    ("scgen_lib/tuning.py", run("dca")),
     ("scgen_lib/cli.py", run("dca")),
     # what names the version and the machine
     ("scgen_lib/_version.py", run("dca")),

@@ -18,6 +18,8 @@ import yaml
 
 from scgen_book import claims, provenance, sources
 from scgen_book import parameters as grammar
+from scgen_book.cells import read_notebook
+from scgen_book.strict_yaml import read_yaml
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError, told
 from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, remove_partial
@@ -183,7 +185,7 @@ def _write_entry(run_dir: Path, entry: Mapping[str, object]) -> None:
 
 def _source(notebook: str | os.PathLike) -> "nbformat.NotebookNode":
     """Read a notebook; of an executed one what it was before: without banner, marks of an error, and outputs."""
-    source = grammar.read_notebook(notebook)
+    source = read_notebook(notebook)
     source.cells = [cell for cell in source.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", ())]
     for cell in source.cells:
         if cell.cell_type == "code":
@@ -364,7 +366,7 @@ def read_parameters(path: str | os.PathLike) -> dict[str, object]:
         try:
             content = json.loads(text, object_pairs_hook=_unique)  # YAML 1.1 would read its 1e-05 as a text
         except json.JSONDecodeError:
-            content = grammar.read_yaml(text) or {}
+            content = read_yaml(text) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ParameterError(f"Expected a YAML file of parameters, but {path} cannot be read: {reason}.") from error
