@@ -73,6 +73,7 @@ CODE = [
     ("scgen_lib/losses.py", row("denoising")),
     ("scgen_lib/files.py", row("denoising")),
     ("book/scgen_book/comparisons/denoising.py", row("denoising")),
+    ("book/scgen_book/comparisons/denoising_cases.py", row("denoising")),
     ("book/scgen_book/comparisons/__init__.py", row("simulation")),
     ("book/scgen_book/comparisons/protocol.py", row("simulation")),
     ("scgen_lib/losses.py", run("dca")),

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from scgen_book import comparisons
-from scgen_book.comparisons import simulation, summaries
+from scgen_book.comparisons import simulation, simulation_cases, summaries
 from scgen_book.comparisons.protocol import NEGATIVE, POSITIVE
 from scgen_book.comparisons.simulation import COMPARISON, GROUPS, METRICS
 from scgen_lib.errors import ParameterError
@@ -156,8 +156,8 @@ def test_an_absent_data_set_is_a_gap_of_every_method():
 
 def test_no_method_is_told_which_types_the_held_out_cells_have(files):
     settings = TINY | {"labels": "kind"}
-    case = simulation.prepare(files["typed"], 0, settings)
-    other = simulation.prepare(files["typed"], 0, settings)
+    case = simulation_cases.prepare(files["typed"], 0, settings)
+    other = simulation_cases.prepare(files["typed"], 0, settings)
     other.frame.test = other.frame.test._replace(labels=np.repeat("b", len(other.wanted)))
     for name in ("nb_per_type", "splatter"):
         first, second = (COMPARISON.methods[name].run(x, 0, settings).cells for x in (case, other))
@@ -166,7 +166,7 @@ def test_no_method_is_told_which_types_the_held_out_cells_have(files):
 
 
 def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
-    case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind"})
+    case = simulation_cases.prepare(files["typed"], 0, TINY | {"labels": "kind"})
     made = simulation.splat(case, 0, {}).cells
     for name in "ab":
         real = np.asarray(case.train.counts[case.train.labels == name].mean(axis=0)).ravel()
@@ -178,7 +178,7 @@ def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
 
 @pytest.mark.parametrize(("asked", "genes"), [(None, 60), (1000, 60), (40, 40)])
 def test_as_many_variable_genes_are_kept_as_asked_for_or_all_there_are(files, asked, genes):
-    case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
+    case = simulation_cases.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
     assert case.cells.n_vars == case.frame.test.counts.shape[1] == genes
 
 
@@ -197,4 +197,4 @@ def test_a_faithful_gan_trains_with_the_values_of_the_release(files, monkeypatch
 
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ParameterError, match="gan_step'"):
-        simulation.complete({"gan_step": 3})
+        simulation_cases.complete({"gan_step": 3})
