@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from scgen_book import claims, pages, provenance, results, sources
-from scgen_book.batch import runner
+from scgen_book.batch import editions, runner
 from scgen_book.pages import scorecard
 
 LINKS = provenance.ROOT / "tools" / "check_pages.py"
@@ -123,7 +123,7 @@ def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
 
 def test_the_gate_names_a_run_with_illegal_parameters(inside, monkeypatch):
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {"sede": 1}}}
-    monkeypatch.setattr(runner, "read_edition", lambda path: edition)
+    monkeypatch.setattr(editions, "read_edition", lambda path: edition)
     problem = "expected a parameter of this notebook, got sede: did you mean seed?"
     assert refusal() == f"Run dca of edition quick cannot be run: {problem}"
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from scgen_book import parameters, provenance
-from scgen_book.batch import runner
+from scgen_book.batch import editions
 from scgen_lib import cli
 
 ALL = os.environ.get("SCGEN_TEST_COMMANDS") == "all"
@@ -122,7 +122,7 @@ def check(command, project):
         given = dict(options["parameters"])
         for content in options["parameters_yaml"]:
             given |= yaml.safe_load(content)
-    values = runner.read_parameters(project / file) | given if file else given
+    values = editions.read_parameters(project / file) | given if file else given
     spec = parameters.from_notebook(project / notebook)
     parameters.check(values, spec)
     dataset = str(values.get("dataset", ""))

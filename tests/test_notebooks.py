@@ -125,10 +125,10 @@ def test_a_chapter_on_simulated_cells_does_not_call_them_real():
 
 
 def test_an_edition_shows_each_notebook():
-    from scgen_book.batch import runner
+    from scgen_book.batch import editions
 
     for edition in ("quick", "paper"):
-        runs = runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml")
+        runs = editions.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml")
         assert {run["notebook"] for run in runs.values()} == {f"notebooks/{path.name}" for path in NOTEBOOKS}
 
 

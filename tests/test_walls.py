@@ -44,7 +44,7 @@ def test_what_is_measured_imports_nothing_of_figures_pages_and_batches(path):
     assert not [name for name in imported(path) if name.startswith(tuple(f"scgen_book.{other}" for other in above))]
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.relative_to(provenance.ROOT).as_posix())
+@pytest.mark.parametrize("path", [*LIBRARY, *BOOK], ids=lambda path: path.relative_to(provenance.ROOT).as_posix())
 def test_a_module_can_be_read_at_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 

@@ -132,9 +132,9 @@ def test_a_run_that_fails_is_said_in_one_line_and_stops_no_other(project, write_
 @pytest.mark.parametrize("edition", ["quick", "paper"])
 def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
     from scgen_book import parameters
-    from scgen_book.batch import runner
+    from scgen_book.batch import editions
 
-    for entry in runner.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml").values():
+    for entry in editions.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml").values():
         spec = parameters.from_notebook(provenance.ROOT / entry["notebook"])
         parameters.check({"edition": edition} | entry["parameters"], spec)
 
@@ -176,7 +176,7 @@ def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
 TOY = """
 import os, signal, sys
 from scgen_book import comparisons
-from scgen_book.comparisons import Comparison, Method, Metric
+from scgen_book.comparisons.protocol import Comparison, Method, Metric
 
 def mark(case, seed, settings):
     with open("ran.txt", "a") as file:

@@ -1,7 +1,8 @@
 """What so few seeds can tell from chance."""
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # Differences over seeds tell nothing of their spread below this number.
 FEWEST = 3
@@ -20,3 +21,9 @@ def beyond_chance(released: Sequence[float], otherwise: Sequence[float]) -> bool
     else:
         error = sum(statistics.variance(side) / len(side) for side in (released, otherwise)) ** 0.5
     return abs(statistics.fmean(released) - statistics.fmean(otherwise)) > 2 * error
+
+
+def spread(values: Iterable[float]) -> float:
+    """Return the sd over seeds (ddof 1), NaN below `FEWEST` of them: two tell nothing of their spread."""
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.stdev(finite) if len(finite) >= FEWEST else math.nan

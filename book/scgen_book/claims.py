@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
-from scgen_book.parameters import read_yaml
+from scgen_book.strict_yaml import read_yaml
 from scgen_lib.errors import InputError, ParameterError
 
 REPRODUCED = "reproduced"

@@ -91,21 +91,21 @@ def row(
     with _extra():
         import nbformat  # noqa: F401 (the settings that are not given stand in a notebook)
 
-        from scgen_book.batch import gpus, runner, sweeps
+        from scgen_book.batch import executed, gpus, rows, runner
 
-    asked = sweeps.Row(comparison, dataset, method, seed, sweeps.settings(comparison, _read(files)))
+    asked = rows.Row(comparison, dataset, method, seed, rows.settings(comparison, _read(files)))
     with gpus.one() if one_gpu else contextlib.nullcontext():
-        found = sweeps.compute(asked, out, attempt=attempt, tries=tries)
+        found = rows.compute(asked, out, attempt=attempt, tries=tries)
     name = f"{comparison} {dataset} {method} {seed}"
     if found is None:
         raise runner.RunError(f"{name}: the process died at try {attempt} of {tries}; start it again.")
-    print(f"{name}: {found['reason'] or 'ok'} ({runner.duration(found['duration_s'])})")
+    print(f"{name}: {found['reason'] or 'ok'} ({executed.duration(found['duration_s'])})")
 
 
 def _read(files: Sequence[str]) -> Mapping[str, object]:
-    from scgen_book.batch import runner
+    from scgen_book.batch import editions
 
-    return {name: value for file in files for name, value in runner.read_parameters(file).items()}
+    return {name: value for file in files for name, value in editions.read_parameters(file).items()}
 
 
 @click.command()

@@ -14,10 +14,7 @@ type says so.
 
 import ast
 import difflib
-import io
 import itertools
-import linecache
-import re
 import tokenize
 import types
 import typing
@@ -27,18 +24,16 @@ from os import PathLike
 
 import yaml
 
+from scgen_book import cells
+from scgen_book.strict_yaml import read_texts
 from scgen_lib.errors import ParameterError
 from scgen_lib.values import REFUSED, follows, is_rule, type_told
-
-if typing.TYPE_CHECKING:
-    import nbformat
 
 Spec = dict[str, "Parameter"]
 
 # what papermill sets with --inject-paths and its kin
 _OF_PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 _SCALARS = {"int": int, "float": float, "bool": bool, "str": str}
-_CELL_FILE = re.compile(r"ipykernel_\d+|^<ipython-input")
 
 
 @dataclass(frozen=True)
@@ -92,62 +87,12 @@ class Parameter:
         return coerced
 
 
-class _UniqueKeys:
-    """A YAML loader that refuses the second of two equal keys, where YAML's own takes it without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Refuse, or make the mapping; keys that `<<` merges may be overruled."""
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"a second {key.value!r}", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-class _Texts(_UniqueKeys, yaml.BaseLoader):
-    """Lists and mappings of texts, which then get the declared type: `[064, NO]` has neither an octal nor a boolean."""
-
-
-class _File(_UniqueKeys, yaml.SafeLoader):
-    """YAML as papermill reads it, without the numbers that mean something else in YAML 1.2, and to most readers."""
-
-    # as in papermill, a date is a text
-    yaml_implicit_resolvers: typing.ClassVar[dict] = {
-        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def number(self, node: yaml.ScalarNode) -> float:
-        """Return a number, or refuse `010` (octal, 8) and `1:30` (base 60, 90)."""
-        text = self.construct_scalar(node)
-        if ":" in text or re.fullmatch(r"[-+]?0[\d_]+", text):
-            reason = f"{text} is a number of base {60 if ':' in text else 8} to some readers: write it without"
-            raise yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
-        return self.construct_yaml_int(node) if node.tag.endswith(":int") else self.construct_yaml_float(node)
-
-
-for _kind in ("int", "float"):
-    _File.add_constructor(f"tag:yaml.org,2002:{_kind}", _File.number)
-
-
-def read_yaml(text: str) -> object:
-    """Read the text of a YAML file.
-
-    Raises
-    ------
-    yaml.YAMLError
-        If it is none, has a key twice, or a number that readers understand in two ways.
-    """
-    return yaml.load(text, _File)
-
-
 def _coerce(value: object, declared: object) -> object:
     """Return the value in the declared type, or ``REFUSED``."""
     options = typing.get_args(declared) if isinstance(declared, types.UnionType) else (declared,)
     options = sorted(options, key=lambda option: option is not types.NoneType)
     if isinstance(value, str) and str not in options and any(map(typing.get_origin, options)):
-        value = yaml.load(value, _Texts)
+        value = read_texts(value)
     for option in options:
         if option is types.NoneType:
             # On a command line None and null are words.
@@ -210,10 +155,10 @@ def parse(source: str) -> Spec:
     ParameterError
         If a line is not of the form ``name: type = default  # legal values: meaning``, or a default is not legal.
     """
-    source = _without_magic(source)
+    source = cells.without_magic(source)
     try:
         body = ast.parse(source).body
-        comments = _comments(source)
+        comments = cells.comments(source)
     except (SyntaxError, tokenize.TokenError) as error:
         raise ParameterError(
             f"expected plain Python in the parameters cell, got what does not parse ({error}): correct it"
@@ -249,41 +194,6 @@ def _literal(name: str, node: ast.expr) -> object:
         ) from error
 
 
-def _comments(source: str) -> dict[int, str]:
-    """Return the comments of a source by their lines."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-
-
-def _without_magic(source: str) -> str:
-    """Return what stands below a cell magic such as ``%%time``, as it was written or as IPython has translated it."""
-    match _statements(source):
-        case [
-            ast.Expr(value=ast.Call(func=ast.Attribute(attr="run_cell_magic"), args=[_, _, ast.Constant(value=below)]))
-        ]:
-            return below
-    return re.sub(r"\A\s*%%(time|capture)\b.*\n", "", source)
-
-
-def read_notebook(path: str | PathLike) -> "nbformat.NotebookNode":
-    """Read a notebook file.
-
-    Raises
-    ------
-    ParameterError
-        If it is none.
-    """
-    import nbformat
-
-    try:
-        return nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
-        raise ParameterError(
-            f"expected a Jupyter notebook, got {str(path)!r}, which cannot be read as one ({type(error).__name__}): "
-            "give the path of an .ipynb file"
-        ) from error
-
-
 def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     """Read the parameters of a notebook, given as a path or as the notebook itself.
 
@@ -292,7 +202,7 @@ def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     ParameterError
         If the file is no notebook, or has no cell tagged ``parameters``, or the cell does not parse.
     """
-    notebook = notebook if isinstance(notebook, Mapping) else read_notebook(notebook)
+    notebook = notebook if isinstance(notebook, Mapping) else cells.read_notebook(notebook)
     for cell in notebook["cells"]:
         if "parameters" in cell["metadata"].get("tags", ()):
             return parse(cell["source"])
@@ -310,7 +220,9 @@ def injected(notebook: Mapping) -> dict[str, object]:
     for cell in notebook["cells"]:
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             pairs = [
-                (name, statement.value) for statement in _statements(cell["source"]) for name in _targets(statement)
+                (name, statement.value)
+                for statement in cells.statements(cell["source"])
+                for name in cells.targets(statement)
             ]
             return {name: _literal(name, value) for name, value in pairs if name not in _OF_PAPERMILL}
     return {}
@@ -348,7 +260,7 @@ def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
     ParameterError
         If a name is unknown, a value is not legal, or no parameters cell has run in this session.
     """
-    found = _last_parameters_cell(list(namespace.get("In", ()))) or _last_parameters_cell(_compiled_cells())
+    found = _last_parameters_cell(list(namespace.get("In", ()))) or _last_parameters_cell(cells.compiled())
     if found is None:
         raise ParameterError(
             "expected to run in a notebook after its parameters cell, got a session in which none has run: run it first"
@@ -368,7 +280,7 @@ def _follow(namespace: dict[str, object], values: dict[str, object]) -> None:
         return
 
     def again(result: typing.Any) -> None:
-        if result.success and _is_parameters_cell(_without_magic(result.info.raw_cell)):
+        if result.success and _is_parameters_cell(cells.without_magic(result.info.raw_cell)):
             spec = parse(result.info.raw_cell)
             values.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
             namespace.update(values)
@@ -379,44 +291,21 @@ def _follow(namespace: dict[str, object], values: dict[str, object]) -> None:
     shell.events.register("post_run_cell", again)
 
 
-def _compiled_cells() -> list[str]:
-    """Return the sources of the cells that this kernel has compiled, oldest first.
-
-    nbval runs cells without storing them in the input history; for its tracebacks IPython keeps them all the same.
-    """
-    cells = [(name, entry) for name, entry in linecache.cache.items() if _CELL_FILE.search(name) and len(entry) == 4]
-    return ["".join(lines) for _, (_, _, lines, _) in cells]
-
-
 def _last_parameters_cell(history: Sequence[str]) -> tuple[Spec, list[str]] | None:
     """Find the last parameters cell of an input history, and the names set between it and the check."""
-    history = [_without_magic(source) for source in history]
+    history = [cells.without_magic(source) for source in history]
     place = max((i for i, source in enumerate(history) if _is_parameters_cell(source)), default=None)
     if place is None:
         return None
     between = itertools.takewhile(lambda source: "check_namespace" not in source, history[place + 1 :])
-    names = [name for source in between for statement in _statements(source) for name in _targets(statement)]
+    names = [name for source in between for statement in cells.statements(source) for name in cells.targets(statement)]
     return parse(history[place]), [name for name in names if name not in _OF_PAPERMILL]
-
-
-def _statements(source: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(source).body
-    except SyntaxError:
-        return []
 
 
 def _is_parameters_cell(source: str) -> bool:
     """Say whether a line of a cell declares a parameter; what else stands there is for `parse` to refuse by name."""
-    lines = {statement.end_lineno for statement in _statements(source) if _targets(statement)}
+    lines = {statement.end_lineno for statement in cells.statements(source) if cells.targets(statement)}
     return bool(lines) and any(
         line in lines and ":" in comment and is_rule(comment.partition(":")[0])
-        for line, comment in _comments(source).items()
+        for line, comment in cells.comments(source).items()
     )
-
-
-def _targets(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement assigns."""
-    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-    assigns = isinstance(statement, ast.Assign | ast.AnnAssign)
-    return [target.id for target in targets if isinstance(target, ast.Name)] if assigns else []

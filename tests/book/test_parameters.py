@@ -4,9 +4,8 @@ import sys
 
 import nbformat
 import pytest
-import yaml
 
-from scgen_book import parameters, provenance
+from scgen_book import parameters
 from scgen_lib.errors import ParameterError
 
 CELL = """\
@@ -224,37 +223,6 @@ def test_plain_papermill_stops_in_one_line(tmp_path, given, line):
     assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs == []
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("seed: 010", "010 is a number of base 8 to some readers"),
-        ("seeds: [064, 1]", "064 is a number of base 8"),
-        ("seed: 1:30", "1:30 is a number of base 60"),
-        ("level: 1:30.5", "1:30.5 is a number of base 60"),
-        ("seed: 1\nlevel: 2\nseed: 3", "a second 'seed'"),
-        ("numbers: {B: 1, B: 2}", "a second 'B'"),
-    ],
-)
-def test_a_file_of_parameters_that_readers_understand_in_two_ways_is_refused(text, reason):
-    with pytest.raises(yaml.YAMLError, match=reason):
-        parameters.read_yaml(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: 0\nb: -7\nc: 1_000\nd: 0x1F\ne: 0.5\nf: 1e-3\ng: '010'\nh: yes\ni: ~",
-        "day: 2024-01-01",
-        "a: [1, {b: .inf}]",
-        "",
-    ],
-)
-def test_any_other_file_means_what_it_means_to_papermill(text):
-    from papermill.iorw import NoDatesSafeLoader
-
-    assert parameters.read_yaml(text) == yaml.load(text, NoDatesSafeLoader)
-
-
 def executed(source):
     cell = nbformat.v4.new_code_cell
     tagged = cell(source, metadata={"tags": ["injected-parameters"]})
@@ -344,10 +312,3 @@ def test_a_value_edited_in_a_live_session_is_checked_and_recorded_without_the_ce
     capsys.readouterr()
     run_cells(shell, CELL.replace("300", "0"))
     assert "expected epochs to be int, in [1, inf), got 0" in capsys.readouterr().out
-
-
-def test_no_file_of_the_project_has_a_key_twice():
-    files = [path for folder in ("book", "workflow", "template") for path in (provenance.ROOT / folder).rglob("*.y*ml")]
-    assert len(files) > 8
-    for path in [*files, *provenance.ROOT.glob("*.yml")]:
-        assert parameters.read_yaml(path.read_text()) is not None, path

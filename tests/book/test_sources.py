@@ -73,7 +73,9 @@ CODE = [
     ("scgen_lib/losses.py", row("denoising")),
     ("scgen_lib/files.py", row("denoising")),
     ("book/scgen_book/comparisons/denoising.py", row("denoising")),
+    ("book/scgen_book/comparisons/denoising_cases.py", row("denoising")),
     ("book/scgen_book/comparisons/__init__.py", row("simulation")),
+    ("book/scgen_book/comparisons/protocol.py", row("simulation")),
     ("scgen_lib/losses.py", run("dca")),
     ("scgen_lib/__init__.py", run("dca")),
     ("book/scgen_book/results.py", run("scgan")),
@@ -86,13 +88,15 @@ OTHERS = [
     ("book/scgen_book/batch/runner.py", run("dca")),
     ("book/scgen_book/pages/findings.py", row("denoising")),
     ("book/scgen_book/batch/sweeps.py", row("denoising")),
+    # words about rows
+    ("book/scgen_book/comparisons/paired.py", row("denoising")),
+    ("book/scgen_book/comparisons/summaries.py", row("representation")),
     # figures: a row has none, and a chapter is not trained again for one
     ("book/scgen_book/plots/comparison.py", row("denoising")),
     ("book/scgen_book/plots/training.py", run("dca")),
     # what is not imported
     ("book/scgen_book/comparisons/simulation.py", row("denoising")),
     ("scgen_lib/metrics/realism.py", row("denoising")),
-    ("scgen_lib/tuning.py", run("dca")),
     ("scgen_lib/cli.py", run("dca")),
     # what names the version and the machine
     ("scgen_lib/_version.py", run("dca")),

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import sys
 import tempfile
 import time
@@ -14,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from scgen_book import claims, provenance, sources
 from scgen_book import parameters as grammar
+from scgen_book.batch import executed
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError, told
 from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, remove_partial
@@ -25,19 +23,6 @@ from scgen_lib.files import LOCK, expanded, held, named, refuse_overwriting, rem
 if TYPE_CHECKING:
     import jupyter_client
     import nbclient
-    import nbformat
-
-# What TensorFlow's C++ side says while it starts, no variable silences all of it; and tqdm on missing widgets.
-_NOISE = re.compile(
-    r"^(WARNING: All log messages before absl::InitializeLog\(\) .*"
-    r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] .*"
-    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] (tensorflow|external)/.*"
-    r"|To enable the following instructions: .*"
-    r"|computation_placer already registered.*"
-    r"|.*: TqdmWarning: IProgress not found\. .*\n +from \.autonotebook import .*)\n?",
-    re.MULTILINE,
-)
-
 
 # Python looks for garbage after every 700 new objects, and TensorFlow alone makes a million that stay: to look seldom
 # saves a twentieth of a run's time and costs a twentieth of its memory.
@@ -46,7 +31,6 @@ _KERNEL = ["--IPKernelApp.log_level=ERROR", "--IPKernelApp.exec_lines=import gc;
 _START_LIMIT = 300
 # bytes of the path of a Unix socket: 103 on a Mac, 107 on Linux
 _LONGEST_SOCKET = 100
-_BANNER = re.compile(r"\n\n\{bdg-primary\}`.*` \{bdg-primary-line\}`.*`\n\nRun on .*, from commit .*\.\n")
 
 # status of a run that has not come to an end of its own
 STARTED = "started"
@@ -96,7 +80,7 @@ def run(
     """
     notebook, output = expanded(notebook), expanded(output)
     run_dir = None if run_dir is None else expanded(run_dir)
-    source = _source(notebook)
+    source = executed.source(notebook)
     spec = grammar.from_notebook(source)
     # the place of an earlier run's results is not that of this one's
     place = {"edition": edition, "out": None if run_dir is None else str(run_dir)}
@@ -169,7 +153,7 @@ def _carry_out(
         entry |= {"duration_s": round(time.monotonic() - clock, 1), "status": "failed" if error else "ok"}
         entry |= {"error": error, "provenance": _provenance(found)}
         if partial.exists():
-            _finish(partial, entry)
+            executed.finish(partial, entry)
             # the failed copy may lie on another file system
             files.write_atomically(failed if error else output, partial.read_bytes())
     finally:
@@ -179,18 +163,6 @@ def _carry_out(
 
 def _write_entry(run_dir: Path, entry: Mapping[str, object]) -> None:
     files.write_atomically(run_dir / "run.json", json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
-
-
-def _source(notebook: str | os.PathLike) -> "nbformat.NotebookNode":
-    """Read a notebook; of an executed one what it was before: without banner, marks of an error, and outputs."""
-    source = grammar.read_notebook(notebook)
-    source.cells = [cell for cell in source.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", ())]
-    for cell in source.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-        else:
-            cell.source = _BANNER.sub("", cell.source)
-    return source
 
 
 def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str | None:
@@ -204,7 +176,7 @@ def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str
     # Jupyter logs with a stack what is said below in a line
     log = logging.Logger("kernel", level=logging.CRITICAL)
     content = papermill.execute_notebook(
-        *(_source(notebook), None, values), kernel_name="python3", language="python", prepare_only=True,
+        *(executed.source(notebook), None, values), kernel_name="python3", language="python", prepare_only=True,
         progress_bar=False,
     )  # fmt: skip
     for part in (content, *content.cells):
@@ -289,48 +261,6 @@ def _provenance(records: Mapping | None) -> dict[str, object]:
     return {name: recorded[name] for name in names} if recorded else provenance.collect()
 
 
-def _finish(path: Path, entry: Mapping[str, object]) -> None:
-    """Set the banner under the title of an executed notebook and drop the noise of the libraries."""
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata["scgen"] = {name: entry[name] for name in ("run", "edition", "key")}
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (title := re.search(r"^# .*$", cell.source, re.MULTILINE)):
-            cell.source = cell.source[: title.end()] + "\n\n" + banner(entry) + cell.source[title.end() :]
-            break
-    for cell in notebook.cells:
-        for out in cell.get("outputs", []):
-            if out.output_type == "stream" and out.name == "stderr":
-                out.text = _NOISE.sub("", out.text)
-        if "outputs" in cell:
-            cell.outputs = [out for out in cell.outputs if out.output_type != "stream" or out.text.strip()]
-    nbformat.write(notebook, path)
-
-
-def banner(entry: Mapping[str, object]) -> str:
-    """Return what stands at the top of a page: edition and duration as badges, then date, hardware, commit and seed."""
-    facts = entry["provenance"]
-    seed = "" if entry["seed"] is None else f", seed {entry['seed']}"
-    return (
-        f"{{bdg-primary}}`{entry['edition']} edition` {{bdg-primary-line}}`{duration(entry['duration_s'])}`\n\n"
-        f"Run on {entry['started'][:16].replace('T', ' ')} UTC on {machine(facts['hardware'])}, "
-        f"from commit {facts['commit'] or 'unknown'}{seed}.\n"
-    )
-
-
-def machine(hardware: Mapping[str, object]) -> str:
-    """Return the hardware in words."""
-    gpus = ", ".join(hardware["gpus"]) or "no GPU"
-    return f"{hardware['cpu']} ({hardware['cores']} cores, {gpus})"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     """Return a hash of all that decides what a run computes.
 
@@ -339,7 +269,7 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     rows of a comparison lie. A changed figure counts only where the rows are kept that it shows: to draw one figure
     again is not worth the trainings of a chapter.
     """
-    source = _source(notebook)
+    source = executed.source(notebook)
     brought = "injected-parameters"  # an executed notebook's parameters are among the values
     cells = [(cell.cell_type, cell.source) for cell in source.cells if brought not in cell.metadata.get("tags", ())]
     code = [text for kind, text in cells if kind == "code"]
@@ -349,52 +279,3 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     values = {name: value for name, value in values.items() if name not in ("out", "rows")}
     content = [cells, values, provenance.contents(values), made_by, judged, provenance.lock_hash()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def read_parameters(path: str | os.PathLike) -> dict[str, object]:
-    """Read a YAML or JSON file of parameters; ``-`` is the standard input.
-
-    Raises
-    ------
-    ParameterError
-        If it cannot be read or is not a mapping of names to values.
-    """
-    try:
-        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
-        try:
-            content = json.loads(text, object_pairs_hook=_unique)  # YAML 1.1 would read its 1e-05 as a text
-        except json.JSONDecodeError:
-            content = grammar.read_yaml(text) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ParameterError(f"Expected a YAML file of parameters, but {path} cannot be read: {reason}.") from error
-    if not isinstance(content, dict):
-        raise ParameterError(f"Expected `name: value` lines in {path}, got {content!r:.60}; write a mapping.")
-    return content
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make a JSON object of its pairs, as those of a YAML file are made: a second of two equal keys is refused."""
-    names = [name for name, _ in pairs]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise yaml.YAMLError(f"a second {twice!r}")
-    return dict(pairs)
-
-
-def read_edition(path: str | os.PathLike) -> dict[str, dict]:
-    """Read the runs of an edition: a mapping of run names to notebook, page, parameters and sweep (false if left out).
-
-    Raises
-    ------
-    ParameterError
-        If the file is missing or a run lacks a field or has one too many.
-    """
-    runs = read_parameters(path)
-    for name, entry in runs.items():
-        if not isinstance(entry, dict) or set(entry) - {"sweep"} != {"notebook", "page", "parameters"}:
-            raise ParameterError(
-                f"Expected run {name} of {path} to have notebook, page and parameters, got {entry!r:.80}; complete it."
-            )
-        entry["parameters"] = entry["parameters"] or {}
-        entry["sweep"] = bool(entry.get("sweep"))
-    return runs

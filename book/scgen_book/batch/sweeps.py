@@ -9,44 +9,22 @@ import contextlib
 import csv
 import io
 import json
-import multiprocessing
 import re
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scgen_book import comparisons, markdown, parameters, provenance
-from scgen_book.batch import runner
+from scgen_book import comparisons, markdown, parameters
+from scgen_book.batch import editions, executed, runner
+from scgen_book.batch.rows import Row
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError
-from scgen_lib.files import LOCK, held, named, refuse_overwriting
+from scgen_lib.files import LOCK, held, named
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 _LONGEST = 100
 # the fields of a record (see scgen_book.results.Run)
 _RECORD = ("claim", "metric", "value", "seed", "dataset", "variant", "method", "note")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a comparison: what :func:`scgen_book.comparisons.row` is asked for."""
-
-    comparison: str
-    dataset: str
-    method: str
-    seed: int
-    settings: Mapping[str, object]
-
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of ``scgen row``; the settings come from its standard input."""
-        asked = {"dataset": self.dataset, "method": self.method, "seed": self.seed}
-        return ["row", self.comparison, *(f"--{name}={value}" for name, value in asked.items()), "-f", "-"]
-
-    def key(self) -> str:
-        """Return the hash of all that decides the row."""
-        return comparisons.key(self.comparison, self.dataset, self.method, self.seed, self.settings)
 
 
 @dataclass(frozen=True)
@@ -139,7 +117,7 @@ def edition(name: str, folder: str = "workflow/editions") -> Batch:
         If its file or a parameter in it is not legal.
     """
     runs = {}
-    for run, entry in runner.read_edition(Path(folder) / f"{name}.yml").items():
+    for run, entry in editions.read_edition(Path(folder) / f"{name}.yml").items():
         rows = _rows(entry["notebook"], _values(entry["notebook"], entry["parameters"], name)) if entry["sweep"] else {}
         page, results = f"book/executed/{entry['page']}.ipynb", f"results/{name}/{run}"
         runs[run] = Run(run, entry["notebook"], entry["parameters"], name, page, results, rows)
@@ -233,94 +211,6 @@ def _faults_of_parameters(notebook: str, given: Mapping[str, str], specs: dict[s
     return faults
 
 
-def settings(comparison: str, given: Mapping[str, object]) -> dict[str, object]:
-    """Return all settings of a comparison's rows: those given, checked, and the defaults of its notebook for the rest.
-
-    Raises
-    ------
-    ParameterError
-        If a name is unknown or a value is not legal. Where there is no ``notebooks/<comparison>.ipynb``, what is given
-        is taken as it is.
-    """
-    notebook = Path("notebooks", f"{comparison}.ipynb")
-    if not notebook.exists():
-        return dict(given)
-    return comparisons.settings_of(parameters.check(given, parameters.from_notebook(notebook)))
-
-
-def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -> dict | None:
-    """Compute a row and write it to a file, whole or not at all.
-
-    Parameters
-    ----------
-    row, out
-        What to compute, and the file.
-    attempt, tries
-        Which attempt of a job this is, from 1, and how many there are: the row is computed in a process of its own,
-        whose death becomes a gap at the last try. A job that ended even then, together with its whole machine say, is
-        to be started once more: an attempt beyond the tries writes the gap at once.
-
-    Returns
-    -------
-    The row, or None if its process died and a try is left; there is no file then.
-    """
-    path = Path(out)
-    refuse_overwriting([path], provenance.named([row.dataset, row.settings]))
-    path.unlink(missing_ok=True)
-    if attempt is None:
-        comparisons.write_row(comparisons.row(*_asked(row)), path)
-    elif attempt > tries:
-        reason = f"Its job was ended {tries} times before its end: out of memory, out of time or cancelled."
-        comparisons.write_row(_gap(row, reason), path)
-    else:
-        death = _in_a_process(row, path)
-        if death and attempt < tries:
-            return None
-        if death:
-            comparisons.write_row(_gap(row, f"Its process {death} at try {attempt} of {tries}."), path)
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _asked(row: Row) -> tuple:
-    return row.comparison, row.dataset, row.method, row.seed, row.settings
-
-
-def _in_a_process(row: Row, path: Path) -> str | None:
-    """Compute and write a row in a process of its own; return how that one died, or None."""
-    process = multiprocessing.get_context("spawn").Process(target=_write, args=(row, path))
-    process.start()
-    try:
-        process.join()
-    finally:
-        if process.is_alive():
-            process.kill()
-            process.join()
-    if process.exitcode == 0 and path.exists():
-        return None
-    if process.exitcode == -signal.SIGKILL:
-        return "was ended by SIGKILL, most often for lack of memory,"
-    if process.exitcode < 0:
-        return f"was ended by {signal.Signals(-process.exitcode).name}"
-    return f"ended with status {process.exitcode} and without an answer"
-
-
-def _write(row: Row, path: Path) -> None:
-    try:
-        found = comparisons.row(*_asked(row))
-    except InputError as error:
-        found = _gap(row, str(error))
-    comparisons.write_row(found, path)
-
-
-def _gap(row: Row, reason: str) -> dict:
-    method = comparisons.get(row.comparison).methods.get(row.method)
-    return {
-        "comparison": row.comparison, "dataset": row.dataset, "method": row.method,
-        "role": method.role if method else comparisons.METHOD, "seed": row.seed, "settings": dict(row.settings),
-        "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
-    }  # fmt: skip
-
-
 def gather(batch: Batch) -> str:
     """Write ``records.csv`` and ``report.md`` of a sweep, of what has run so far, and return what failed, in words.
 
@@ -332,7 +222,7 @@ def gather(batch: Batch) -> str:
     for run in batch.runs.values():
         entry, reason = _state(run)
         given = [str(run.parameters.get(name, "")) for name in heads]
-        took = runner.duration(entry["duration_s"]) if entry else ""
+        took = executed.duration(entry["duration_s"]) if entry else ""
         rows.append([f"`{run.name}`", "failed" if reason else "ok", took, *given])
         if reason is None:
             records = json.loads((Path(run.folder) / "records.json").read_text(encoding="utf-8"))["records"]

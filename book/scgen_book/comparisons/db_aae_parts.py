@@ -9,8 +9,8 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from scgen_book import comparisons
-from scgen_book.comparisons import Metric
+from scgen_book.comparisons import paired
+from scgen_book.comparisons.protocol import Metric
 from scgen_lib.data import checks
 from scgen_lib.metrics import denoising
 from scgen_lib.models.db_aae import DBAAE
@@ -114,7 +114,7 @@ def differ(parts: pd.DataFrame, pair: Sequence[str]) -> dict[str, list[float]]:
     """By measure the first model's score less the second one's, seed by seed; measures without one are left out."""
     if pair[0] == pair[1]:
         return {m: [0.0] * len(own) for m in MEASURES if (own := values(parts, pair[0], m))}
-    found = {metric: comparisons.differences(parts, *pair, metric) for metric in MEASURES}
+    found = {metric: paired.differences(parts, *pair, metric) for metric in MEASURES}
     return {metric: difference for metric, difference in found.items() if difference}
 
 
@@ -122,7 +122,7 @@ def standing(parts: pd.DataFrame, method: str, *others: str) -> str:
     """Say how a model differs from others by each of `MEASURES`, and whether these agree."""
     if others == (method,):
         return f"both are the same here ({method})"
-    return comparisons.standing(parts, method, others, MEASURES, form=".4f")
+    return paired.standing(parts, method, others, MEASURES, form=".4f")
 
 
 def idle(parts: pd.DataFrame, method: str) -> str:
@@ -138,7 +138,7 @@ def harm(parts: pd.DataFrame, pairs: Pairs) -> str:
     for metric in costs["D1"]:
         most = max(costs, key=lambda key: np.mean(costs[key][metric]))
         rise = costs[most][metric]
-        words = f"{comparisons.said(rise, '.4f')} by {most}" if np.mean(rise) > 0 else "rises by none"
+        words = f"{paired.said(rise, '.4f')} by {most}" if np.mean(rise) > 0 else "rises by none"
         told.append(f"{MEASURES[metric].label}: {words}")
     split = [key for key, cost in costs.items() if len({np.mean(difference) > 0 for difference in cost.values()}) > 1]
     end = f" **The measures disagree** on whether there is harm in {', '.join(split)}." if split else ""
@@ -163,5 +163,5 @@ def stands(table: pd.DataFrame, method: str, by: Mapping[str, Metric], form: str
     own = long[long["method"] == method].groupby("metric")["value"].mean()
     said = "; ".join(f"{rule.label} {own[name]:{form}}" for name, rule in by.items() if name in own)
     others = [name for name in dict.fromkeys(long["method"]) if name != method]
-    differ = comparisons.standing(long, method, others, by, form=form)
+    differ = paired.standing(long, method, others, by, form=form)
     return f"{method}: {said}." + (f" Differences on the same seeds: {differ}" if differ else "")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scgen_book.chance import FEWEST
-from scgen_book.comparisons import differences
+from scgen_book.comparisons.paired import differences
 from scgen_book.comparisons.simulation import METRICS
 
 

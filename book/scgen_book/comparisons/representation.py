@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from scgen_book import comparisons, external
-from scgen_book.comparisons import BASELINE, METHOD, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
+from scgen_book.comparisons.protocol import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib import preprocess, training
 from scgen_lib.data import checks, registry, splatter
 from scgen_lib.errors import ParameterError
@@ -324,12 +324,12 @@ COMPARISON = Comparison(
     name="representation",
     methods={
         "labels": Method(labels, POSITIVE),
-        "dr_a_faithful": Method(dr_a_faithful, METHOD),
-        "dr_a_repaired": Method(dr_a_repaired, METHOD),
-        "dca": Method(dca, METHOD),
-        "db_aae": Method(db_aae, METHOD),
-        "cvae_blind": Method(cvae_blind, METHOD),
-        "cvae_told": Method(cvae_told, METHOD),
+        "dr_a_faithful": Method(dr_a_faithful),
+        "dr_a_repaired": Method(dr_a_repaired),
+        "dca": Method(dca),
+        "db_aae": Method(db_aae),
+        "cvae_blind": Method(cvae_blind),
+        "cvae_told": Method(cvae_told),
         "pca": Method(pca, BASELINE),
         "umap": Method(umap, BASELINE),
         "umap_2": Method(umap_2, BASELINE),

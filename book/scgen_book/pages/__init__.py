@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from scgen_book import claims, markdown, originals, parameters
-from scgen_book.batch import runner
+from scgen_book.batch import editions, executed, runner
 from scgen_book.pages import downloads, findings, scorecard
 from scgen_lib import files
 from scgen_lib.errors import InputError
@@ -67,7 +67,7 @@ def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]
         If a run is missing, failed or out of date; one line a run.
     """
     entries, lines = [], []
-    for name, run in runner.read_edition(Path(editions_dir) / f"{edition}.yml").items():
+    for name, run in editions.read_edition(Path(editions_dir) / f"{edition}.yml").items():
         folder, page = Path("results", edition, name), Path("book/executed", f"{run['page']}.ipynb")
         if fault := _fault(edition, run, folder, page):
             lines.append(f"Run {name} of edition {edition} {fault}")
@@ -113,8 +113,8 @@ def _ledger(entry: dict) -> str:
         "edition": entry["edition"],
         "status": entry["status"],
         "started": entry["started"].replace("T", " ").replace("+00:00", " UTC"),
-        "duration": runner.duration(entry["duration_s"]),
-        "hardware": markdown.escape(runner.machine(facts["hardware"])),
+        "duration": executed.duration(entry["duration_s"]),
+        "hardware": markdown.escape(executed.machine(facts["hardware"])),
         "commit": f"`{facts['commit'] or 'unknown'}`",
         "lock file": f"`sha256 {(facts['lock_sha256'] or 'none')[:12]}`",
         "key": f"`{entry['key'][:12]}`",

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from scgen_book import claims, results
-from scgen_book.batch import runner
+from scgen_book.batch import editions
 from scgen_lib import files
 
 # A larger result stays with its run: sites of static pages, and phones, are not for it.
@@ -115,7 +115,7 @@ def prepare(edition: str, folder: str | os.PathLike) -> None:
     """Write the notebooks of an edition, its parameters filled in and nothing executed, for use in Jupyter."""
     import papermill
 
-    for run in runner.read_edition(Path("workflow/editions") / f"{edition}.yml").values():
+    for run in editions.read_edition(Path("workflow/editions") / f"{edition}.yml").values():
         target = Path(folder, f"{run['page']}.ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)
         values = run["parameters"] | {"edition": edition}

@@ -15,8 +15,14 @@ from scgen_book.plots.denoising import (
     precision_recall,
     truth_scatter,
 )
-from scgen_book.plots.diagram import diagram
-from scgen_book.plots.embedding import cluster_table, embedding_panels, score_panels, silhouette_bars
+from scgen_book.plots.diagram import diagram, network_diagram
+from scgen_book.plots.embedding import (
+    cluster_table,
+    embedding_panels,
+    score_panels,
+    silhouette_bars,
+    simulated_embeddings,
+)
 from scgen_book.plots.simulation import (
     augmentation_curve,
     cell_images,
@@ -24,11 +30,8 @@ from scgen_book.plots.simulation import (
     confusions,
     correlation_maps,
     gene_agreement,
-    loss_parts,
     mean_variance,
-    network_diagram,
     score_bars,
-    simulated_embeddings,
 )
 from scgen_book.plots.training import (
     adversarial_curves,
@@ -37,6 +40,7 @@ from scgen_book.plots.training import (
     history_panels,
     logit_histograms,
     loss_curves,
+    loss_parts,
     objective_curves,
     weights_moved,
 )

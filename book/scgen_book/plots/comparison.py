@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from scgen_book.comparisons import Metric
+    from scgen_book.comparisons.protocol import Metric
 
 # Shape and colour say the same, for readers who cannot tell the colours apart.
 ROLES = {
@@ -40,7 +40,7 @@ def comparison_dots(
     Parameters
     ----------
     summary
-        Result of `comparisons.summary`: columns dataset, method, role, metric, mean, sd, n and reason.
+        Result of `summaries.summary`: columns dataset, method, role, metric, mean, sd, n and reason.
     metrics
         Which metrics to draw, in order; one that nobody has on a data set gets no panel there.
     datasets

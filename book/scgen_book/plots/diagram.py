@@ -1,4 +1,4 @@
-"""Diagrams of models: boxes and arrows."""
+"""Diagrams of models: boxes and arrows, and their layers in columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from scgen_book.plots.base import GREY, PAPER, RUN, WIDTH
+from scgen_book.plots.base import GREY, PAPER, RUN, WIDTH, palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,4 +65,33 @@ def diagram(
                 x, y, words, ha="center", va="center", fontsize=8, color="black" if kind == "data" else colour,
                 bbox={"fc": "white", "ec": "none", "pad": 1},
             )  # fmt: skip
+    return fig
+
+
+def network_diagram(networks: Mapping[str, Sequence[tuple[str, str]]]) -> Figure:
+    """Draw networks side by side as columns of boxes, from their inputs down to their outputs.
+
+    Parameters
+    ----------
+    networks
+        For each network its layers: what it does, and its output shape and number of parameters in words.
+
+    Returns
+    -------
+    Figure
+        A column a network, a box a layer.
+    """
+    most = max(len(layers) for layers in networks.values())
+    fig, columns = plt.subplots(
+        1, len(networks), figsize=(WIDTH, 0.5 * most + 0.4), squeeze=False, layout="constrained"
+    )
+    for ax, (name, layers), colour in zip(columns[0], networks.items(), palette(len(networks)), strict=True):
+        for i, (what, shape) in enumerate(layers):
+            box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": colour}
+            text = ax.text(0.5, most - i - 0.5, f"{what}\n{shape}", ha="center", va="center", fontsize=8, bbox=box)
+            text.set_linespacing(1.15)
+            if i:
+                ax.annotate("", (0.5, most - i - 0.16), (0.5, most - i + 0.16), arrowprops={"arrowstyle": "->"})
+        ax.set(xlim=(0, 1), ylim=(0, most), title=name)
+        ax.axis("off")
     return fig

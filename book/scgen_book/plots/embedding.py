@@ -140,3 +140,48 @@ def cluster_table(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
     return ax
+
+
+def simulated_embeddings(
+    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "held-out"
+) -> Figure:
+    """Draw held-out and simulated cells of several stages of a training on common axes (figure F4).
+
+    Parameters
+    ----------
+    embeddings
+        For each method ("PCA") the coordinates of each set of cells ("held-out", "epoch 5"), cells × 2.
+    labels
+        Label of each cell of each set.
+    first
+        The set whose cells are drawn in grey behind all others.
+
+    Returns
+    -------
+    Figure
+        A row a set, a column a method; the axes of a column are shared.
+    """
+    codes, names = coded(np.concatenate([np.asarray(own, dtype=str) for own in labels.values()]))
+    codes = dict(zip(labels, np.split(codes, np.cumsum([len(own) for own in labels.values()])[:-1]), strict=True))
+    colours = palette(len(names))
+    fig, panels = plt.subplots(
+        len(labels), len(embeddings), figsize=(WIDTH, 1.6 * len(labels) + 0.2 * -(-len(names) // 2) + 0.3),
+        sharex="col", sharey="col", squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for column, (method, sets) in zip(panels.T, embeddings.items(), strict=True):
+        for ax, which in zip(column, labels, strict=True):
+            if which != first:
+                ax.scatter(*sets[first].T, s=1, lw=0, color="#d0d0d0", rasterized=True)
+            for k, colour in enumerate(colours):
+                points = sets[which][codes[which] == k]
+                ax.scatter(*points.T, s=3, lw=0, color=colour, marker=MARKERS[k // 10 % len(MARKERS)], rasterized=True)
+            ax.set(xticks=[], yticks=[])
+        column[0].set_title(method)
+    for ax, which in zip(panels[:, 0], labels, strict=True):
+        ax.set_ylabel(which)
+    handles = [
+        plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[k], label=n)
+        for k, n in enumerate(names)
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
+    return fig

@@ -1,9 +1,9 @@
-"""Simulated cells beside real ones, and the networks that simulate them."""
+"""Simulated cells beside real ones."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -15,10 +15,7 @@ from scgen_book.plots.base import (
     MARKERS,
     RUN,
     WIDTH,
-    History,
     axes,
-    broken_line,
-    coded,
     grid,
     legend_below,
     palette,
@@ -28,35 +25,6 @@ from scgen_book.plots.base import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def network_diagram(networks: Mapping[str, Sequence[tuple[str, str]]]) -> Figure:
-    """Draw networks side by side as columns of boxes, from their inputs down to their outputs.
-
-    Parameters
-    ----------
-    networks
-        For each network its layers: what it does, and its output shape and number of parameters in words.
-
-    Returns
-    -------
-    Figure
-        A column a network, a box a layer.
-    """
-    most = max(len(layers) for layers in networks.values())
-    fig, columns = plt.subplots(
-        1, len(networks), figsize=(WIDTH, 0.5 * most + 0.4), squeeze=False, layout="constrained"
-    )
-    for ax, (name, layers), colour in zip(columns[0], networks.items(), palette(len(networks)), strict=True):
-        for i, (what, shape) in enumerate(layers):
-            box = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": colour}
-            text = ax.text(0.5, most - i - 0.5, f"{what}\n{shape}", ha="center", va="center", fontsize=8, bbox=box)
-            text.set_linespacing(1.15)
-            if i:
-                ax.annotate("", (0.5, most - i - 0.16), (0.5, most - i + 0.16), arrowprops={"arrowstyle": "->"})
-        ax.set(xlim=(0, 1), ylim=(0, most), title=name)
-        ax.axis("off")
-    return fig
 
 
 def cell_images(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -81,87 +49,6 @@ def cell_images(rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
             ax.imshow(image, cmap="viridis", interpolation="nearest")
             ax.set(title=f"{what}\nmaximum {np.max(image):.3g}", xticks=[], yticks=[])
         line[0].set_ylabel(name)
-    return fig
-
-
-def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) -> Figure:
-    """Draw reconstruction loss and KL divergence of variational autoencoders per epoch (figure F3).
-
-    Parameters
-    ----------
-    histories
-        For each model "reconstruction" and "kl", by epoch. Reconstruction losses of different likelihoods have
-        different units, so each model has a panel of its own.
-    latent_dim
-        Number of latent dimensions, for the words on the axis.
-
-    Returns
-    -------
-    Figure
-        A panel of reconstruction a model, and one of KL for all with a symmetric logarithmic axis, linear below 1e-3.
-    """
-    fig, panels = plt.subplots(
-        len(histories) + 1, 1, figsize=(WIDTH, 1.5 * len(histories) + 2.2), sharex=True, layout="constrained",
-        height_ratios=[1] * len(histories) + [1.4],
-    )  # fmt: skip
-    for ax, (name, history), colour in zip(panels, histories.items(), palette(len(histories)), strict=False):
-        values = np.asarray(history["reconstruction"], dtype=float)
-        broken_line(ax, values, "reconstruction", color=colour)
-        # a logarithmic axis of less than a decade has unreadable ticks
-        wide = np.nanmin(values) > 0 and np.nanmax(values) > 10 * np.nanmin(values)
-        ax.set(title=name, ylabel="reconstruction", yscale="log" if wide else "linear")
-        broken_line(panels[-1], history["kl"], name, color=colour)
-    dimensions = "" if latent_dim is None else f", {latent_dim} dimensions"
-    panels[-1].axhline(0, color="black", lw=0.8)
-    panels[-1].set(xlabel="epoch", ylabel="KL (nats)", title=f"information in z{dimensions}")
-    panels[-1].set_yscale("symlog", linthresh=1e-3)
-    panels[-1].set_ylim(bottom=-2e-4)
-    panels[-1].legend()
-    return fig
-
-
-def simulated_embeddings(
-    embeddings: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, Sequence], first: str = "held-out"
-) -> Figure:
-    """Draw held-out and simulated cells of several stages of a training on common axes (figure F4).
-
-    Parameters
-    ----------
-    embeddings
-        For each method ("PCA") the coordinates of each set of cells ("held-out", "epoch 5"), cells × 2.
-    labels
-        Label of each cell of each set.
-    first
-        The set whose cells are drawn in grey behind all others.
-
-    Returns
-    -------
-    Figure
-        A row a set, a column a method; the axes of a column are shared.
-    """
-    codes, names = coded(np.concatenate([np.asarray(own, dtype=str) for own in labels.values()]))
-    codes = dict(zip(labels, np.split(codes, np.cumsum([len(own) for own in labels.values()])[:-1]), strict=True))
-    colours = palette(len(names))
-    fig, panels = plt.subplots(
-        len(labels), len(embeddings), figsize=(WIDTH, 1.6 * len(labels) + 0.2 * -(-len(names) // 2) + 0.3),
-        sharex="col", sharey="col", squeeze=False, layout="constrained",
-    )  # fmt: skip
-    for column, (method, sets) in zip(panels.T, embeddings.items(), strict=True):
-        for ax, which in zip(column, labels, strict=True):
-            if which != first:
-                ax.scatter(*sets[first].T, s=1, lw=0, color="#d0d0d0", rasterized=True)
-            for k, colour in enumerate(colours):
-                points = sets[which][codes[which] == k]
-                ax.scatter(*points.T, s=3, lw=0, color=colour, marker=MARKERS[k // 10 % len(MARKERS)], rasterized=True)
-            ax.set(xticks=[], yticks=[])
-        column[0].set_title(method)
-    for ax, which in zip(panels[:, 0], labels, strict=True):
-        ax.set_ylabel(which)
-    handles = [
-        plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[k], label=n)
-        for k, n in enumerate(names)
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
     return fig
 
 

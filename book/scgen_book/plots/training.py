@@ -291,3 +291,39 @@ def logit_histograms(logits: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         ax.legend()
     panels[-1, 0].set_xlabel("logit")
     return fig
+
+
+def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) -> Figure:
+    """Draw reconstruction loss and KL divergence of variational autoencoders per epoch (figure F3).
+
+    Parameters
+    ----------
+    histories
+        For each model "reconstruction" and "kl", by epoch. Reconstruction losses of different likelihoods have
+        different units, so each model has a panel of its own.
+    latent_dim
+        Number of latent dimensions, for the words on the axis.
+
+    Returns
+    -------
+    Figure
+        A panel of reconstruction a model, and one of KL for all with a symmetric logarithmic axis, linear below 1e-3.
+    """
+    fig, panels = plt.subplots(
+        len(histories) + 1, 1, figsize=(WIDTH, 1.5 * len(histories) + 2.2), sharex=True, layout="constrained",
+        height_ratios=[1] * len(histories) + [1.4],
+    )  # fmt: skip
+    for ax, (name, history), colour in zip(panels, histories.items(), palette(len(histories)), strict=False):
+        values = np.asarray(history["reconstruction"], dtype=float)
+        broken_line(ax, values, "reconstruction", color=colour)
+        # a logarithmic axis of less than a decade has unreadable ticks
+        wide = np.nanmin(values) > 0 and np.nanmax(values) > 10 * np.nanmin(values)
+        ax.set(title=name, ylabel="reconstruction", yscale="log" if wide else "linear")
+        broken_line(panels[-1], history["kl"], name, color=colour)
+    dimensions = "" if latent_dim is None else f", {latent_dim} dimensions"
+    panels[-1].axhline(0, color="black", lw=0.8)
+    panels[-1].set(xlabel="epoch", ylabel="KL (nats)", title=f"information in z{dimensions}")
+    panels[-1].set_yscale("symlog", linthresh=1e-3)
+    panels[-1].set_ylim(bottom=-2e-4)
+    panels[-1].legend()
+    return fig

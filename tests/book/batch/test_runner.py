@@ -10,7 +10,7 @@ import time
 import nbformat
 import pytest
 
-from scgen_book.batch import runner
+from scgen_book.batch import editions, executed, runner
 from scgen_lib import cli, files
 from scgen_lib.errors import ParameterError
 
@@ -406,7 +406,7 @@ def test_a_run_in_the_present_folder_has_its_name(notebook, tmp_path, monkeypatc
 
 def test_small_numbers_of_a_json_file_stay_numbers(tmp_path):
     (tmp_path / "p.json").write_text(json.dumps({"rate": 1e-5}))
-    assert runner.read_parameters(tmp_path / "p.json") == {"rate": 1e-5}
+    assert editions.read_parameters(tmp_path / "p.json") == {"rate": 1e-5}
 
 
 def test_the_key_follows_cells_parameters_and_data_but_not_outputs(notebook, tmp_path):
@@ -472,7 +472,7 @@ def test_start_up_lines_of_libraries_are_dropped_and_real_warnings_kept(tmp_path
     cell = nbformat.v4.new_code_cell("1", outputs=outputs)
     path = tmp_path / "a.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    runner._finish(path, {"run": "a", "edition": "own", "key": "0"})
+    executed.finish(path, {"run": "a", "edition": "own", "key": "0"})
     kept = nbformat.read(path, as_version=4).cells[0].outputs
     assert [out.text for out in kept] == ["UserWarning: few cells\n"]
 
@@ -503,12 +503,12 @@ def test_an_edition_lists_notebook_page_and_parameters_of_each_run(tmp_path):
     path = tmp_path / "quick.yml"
     path.write_text("dca: {notebook: a.ipynb, page: dca, parameters: }\n")
     dca = {"notebook": "a.ipynb", "page": "dca", "parameters": {}, "sweep": False}
-    assert runner.read_edition(path) == {"dca": dca}
+    assert editions.read_edition(path) == {"dca": dca}
     path.write_text("dca: {notebook: a.ipynb, page: dca, parameters: , sweep: true}\n")
-    assert runner.read_edition(path) == {"dca": dca | {"sweep": True}}
+    assert editions.read_edition(path) == {"dca": dca | {"sweep": True}}
     path.write_text("dca: {notebook: a.ipynb, pages: dca, parameters: {}}\n")
     with pytest.raises(ParameterError, match=r"run dca .* to have notebook, page and parameters"):
-        runner.read_edition(path)
+        editions.read_edition(path)
     path.write_text("- dca\n")
     with pytest.raises(ParameterError, match="write a mapping"):
-        runner.read_edition(path)
+        editions.read_edition(path)

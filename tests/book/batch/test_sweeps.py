@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scgen_book import comparisons
-from scgen_book.batch import runner, sweeps
-from scgen_book.comparisons import Comparison, Method, Metric
+from scgen_book.batch import rows, runner, sweeps
+from scgen_book.comparisons.protocol import BASELINE, Comparison, Method, Metric
 from scgen_lib import cli
 from scgen_lib.errors import InputError, ParameterError
 
@@ -35,7 +35,7 @@ def project(tmp_path, write_notebook, monkeypatch):
 def toy(monkeypatch):
     """A comparison of one method, in place of all others."""
     found = Comparison(
-        "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=comparisons.BASELINE)},
+        "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=BASELINE)},
         {"error": Metric("error", "lower")}, lambda dataset, seed, settings: settings["epochs"],
         lambda case, output, seed, settings: {"error": output},
     )  # fmt: skip
@@ -127,7 +127,7 @@ def test_an_edition_that_says_so_makes_each_data_set_method_and_seed_a_row(proje
     (project / "quick.yml").write_text(entry(parameters=asked))
     run = sweeps.edition("quick", ".").runs["run"]
     assert len(run.rows) == 8
-    assert run.rows["b_c.h5ad__pca__1.json"] == sweeps.Row("denoising", "b/c.h5ad", "pca", 1, {"epochs": 5})
+    assert run.rows["b_c.h5ad__pca__1.json"] == rows.Row("denoising", "b/c.h5ad", "pca", 1, {"epochs": 5})
     assert run.given == asked | {"rows": "results/quick/run/rows"}
     # its rows have keys of their own
     assert run.key() == runner.key("denoising.ipynb", run.values() | {"rows": "results/quick/run/rows"})
@@ -225,12 +225,12 @@ def test_a_batch_is_computed_by_one_process_at_a_time():
 
 @pytest.mark.usefixtures("toy")
 def test_an_attempt_beyond_the_tries_writes_the_gap_of_a_row_that_its_table_takes(tmp_path):
-    row = sweeps.Row("denoising", "a", "mean", 0, {"epochs": 3})
-    found = sweeps.compute(row, tmp_path / "a__mean__0.json", attempt=3, tries=2)
+    row = rows.Row("denoising", "a", "mean", 0, {"epochs": 3})
+    found = rows.compute(row, tmp_path / "a__mean__0.json", attempt=3, tries=2)
     assert found["reason"] == "Its job was ended 2 times before its end: out of memory, out of time or cancelled."
     asked = {"datasets": ["a"], "seeds": [0], "settings": {"epochs": 3}, "folder": tmp_path}
     (line,) = comparisons.table("denoising", **asked).to_dict("records")
-    assert (line["role"], line["reason"]) == (comparisons.BASELINE, found["reason"])
+    assert (line["role"], line["reason"]) == (BASELINE, found["reason"])
 
 
 @pytest.mark.usefixtures("project")

@@ -3,11 +3,11 @@
 import json
 import math
 
-import pandas as pd
 import pytest
 
 from scgen_book import comparisons
-from scgen_book.comparisons import Comparison, Method, Metric, NotApplicable
+from scgen_book.comparisons import summaries
+from scgen_book.comparisons.protocol import BASELINE, NEGATIVE, POSITIVE, Comparison, Method, Metric, NotApplicable
 from scgen_lib.errors import ParameterError
 
 
@@ -22,10 +22,10 @@ def fail(case, seed, settings):
 
 
 METHODS = {
-    "nothing": Method(lambda case, seed, settings: 5.0, comparisons.NEGATIVE),
-    "truth": Method(lambda case, seed, settings: 0.0, comparisons.POSITIVE),
+    "nothing": Method(lambda case, seed, settings: 5.0, NEGATIVE),
+    "truth": Method(lambda case, seed, settings: 0.0, POSITIVE),
     "good": Method(lambda case, seed, settings: 1.0 + seed * settings["step"]),
-    "poor": Method(lambda case, seed, settings: 9.0, comparisons.BASELINE),
+    "poor": Method(lambda case, seed, settings: 9.0, BASELINE),
     "broken": Method(fail),
     "infinite": Method(lambda case, seed, settings: math.inf),
     "extra": Method(lambda case, seed, settings: 1.0, needs="a_package_that_nobody_has"),
@@ -72,7 +72,7 @@ def test_what_fails_leaves_a_gap_with_its_reason_in_every_metric(dataset, method
     assert got["reason"].tolist() == [reason, reason]
     assert got["metric"].tolist() == ["error", "seed"]
     assert got["value"].isna().all()
-    assert comparisons.gaps(got).to_dict("records") == [
+    assert summaries.gaps(got).to_dict("records") == [
         {"dataset": dataset, "method": method, "seed": 0, "reason": reason}
     ]
 
@@ -154,7 +154,7 @@ def test_a_file_of_the_user_is_part_of_the_key_by_its_content(tmp_path):
 
 
 def test_summary_has_mean_and_spread_over_seeds_and_keeps_gaps():
-    got = comparisons.summary(table(methods=["good", "broken"], seeds=[0, 1, 2])).set_index(["method", "metric"])
+    got = summaries.summary(table(methods=["good", "broken"], seeds=[0, 1, 2])).set_index(["method", "metric"])
     good, broken = got.loc[("good", "error")], got.loc[("broken", "error")]
     assert (good["mean"], good["sd"], good["n"]) == (1.5, 0.5, 3)
     assert broken["n"] == 0
@@ -162,7 +162,7 @@ def test_summary_has_mean_and_spread_over_seeds_and_keeps_gaps():
 
 
 def test_controls_that_stand_where_they_must_are_said_to():
-    got = comparisons.check_controls(comparison(), table())
+    got = summaries.check_controls(comparison(), table())
     assert got["metric"].tolist() == ["error"]
     line = got.iloc[0]
     assert line["ok"]
@@ -172,10 +172,10 @@ def test_controls_that_stand_where_they_must_are_said_to():
 
 def test_a_method_that_beats_the_truth_and_a_negative_that_nobody_beats_are_named():
     odd = METHODS | {
-        "truth": Method(lambda *_: 7.0, comparisons.POSITIVE),
+        "truth": Method(lambda *_: 7.0, POSITIVE),
         "nothing": Method(lambda *_: 0.5, "negative control"),
     }
-    line = comparisons.check_controls(comparison(methods=odd), table(comparison(methods=odd))).iloc[0]
+    line = summaries.check_controls(comparison(methods=odd), table(comparison(methods=odd))).iloc[0]
     assert not line["ok"]
     assert not line["beaten"]
     assert "good (1) BEATS the positive control truth (7)" in line["words"]
@@ -184,10 +184,10 @@ def test_a_method_that_beats_the_truth_and_a_negative_that_nobody_beats_are_name
 
 def test_only_a_negative_control_that_the_metric_can_find_out_is_asked_for():
     rule = {"error": Metric("error", "lower", negative=("shuffled",))}
-    methods = METHODS | {"shuffled": Method(lambda *_: 5.0, comparisons.NEGATIVE)}
+    methods = METHODS | {"shuffled": Method(lambda *_: 5.0, NEGATIVE)}
     other = comparison(methods=methods, metrics=rule, score=lambda case, output, seed, settings: {"error": output})
     got = table(other, methods=["nothing", "shuffled", "truth", "good"])
-    line = comparisons.check_controls(other, got).iloc[0]
+    line = summaries.check_controls(other, got).iloc[0]
     assert "shuffled is beaten" in line["words"]
     assert "nothing" not in line["words"]
 
@@ -198,79 +198,6 @@ def test_better_is_lower_higher_or_nearer(better, best):
     assert min([1.0, 2.0, 3.0], key=metric.loss) == best
 
 
-LOWER = comparisons.Metric("error", "lower")
-HIGHER = comparisons.Metric("score", "higher")
-
-
-def long(**values):
-    """A table of metric_method=values by seed."""
-    return pd.DataFrame(
-        [
-            {"seed": seed, "metric": name.split("_")[0], "method": name.split("_")[1], "value": value}
-            for name, each in values.items()
-            for seed, value in enumerate(each)
-        ]
-    )
-
-
-def test_differences_are_of_equal_seeds():
-    values = long(error_a=[1.0, 5.0, 9.0], error_b=[0.5, 4.0])
-    assert comparisons.differences(values, "a", "b", "error") == [0.5, 1.0]
-    assert comparisons.differences(values, "a", "nobody", "error") == []
-    assert set(comparisons.differences(values, "a", "a", "error")) == {0.0}
-
-
-def test_two_seeds_have_no_spread():
-    assert math.isnan(comparisons.spread([1.0, 2.0]))
-    assert comparisons.spread([1.0, 2.0, 3.0, math.nan]) == 1.0
-    assert comparisons.said([-0.5, -0.25]) == "−0.375"
-    assert comparisons.said([1.0, 2.0, 3.0], ".1f") == "+2.0 ± 1.0"
-
-
-def test_measures_that_disagree_are_said_to():
-    values = long(error_a=[1.0, 2.0], error_b=[2.0, 3.0], score_a=[0.1, 0.2], score_b=[0.2, 0.3])
-    words = comparisons.standing(values, "a", ["b", "nobody"], {"error": LOWER, "score": HIGHER}, {"b": "B"}, ".1f")
-    assert words == "error: −1.0 against B; score: −0.1 against B. In the mean **the measures disagree** on B."
-    assert comparisons.standing(values, "a", ["b"], {"error": LOWER}, form=".0f") == (
-        "error: −1 against b. In the mean better than b."
-    )
-    assert comparisons.standing(values, "b", ["a"], {"error": LOWER, "score": LOWER}, form=".1f").endswith(
-        "In the mean worse than a by all of these."
-    )
-    assert comparisons.standing(values, "a", ["nobody"], {"error": LOWER}) == ""
-
-
-def test_what_seeds_alone_do_is_named_from_three_seeds_on():
-    near, clear = long(error_a=[1.0, 3.0, 2.0], error_b=[2.0, 1.0, 3.0]), long(error_a=[1, 5, 9], error_b=[2, 6.1, 10])
-    assert comparisons.standing(near, "a", ["b"], {"error": LOWER}).endswith(
-        "some differences from b lie within what seeds alone do."
-    )
-    assert comparisons.standing(clear, "a", ["b"], {"error": LOWER}).endswith("In the mean better than b.")
-
-
-def test_the_better_ones_by_each_measure_are_named_and_those_on_whom_they_disagree():
-    values = long(error_a=[1.0], error_b=[2.0], error_c=[4.0], error_n=[3.0],
-                  score_a=[3.0], score_b=[1.0], score_c=[1.0], score_n=[2.0])  # fmt: skip
-    both = {"error": LOWER, "score": HIGHER}
-    words = comparisons.surpassing(values, ["a", "b", "c", "nobody"], "n", both, {"b": "B"}, ".0f")
-    assert words == "error: a −2, B −1; score: a +1. **The measures disagree** on B."
-    assert comparisons.surpassing(values, ["c"], "n", both) == "error: none; score: none."
-    assert comparisons.surpassing(values, ["nobody"], "n", both) == ""
-    near = long(error_a=[1.0, 3.0, 1.9], error_n=[2.0, 1.0, 3.0])
-    assert comparisons.surpassing(near, ["a"], "n", {"error": LOWER}) == "error: a −0.033 ± 1.762 (within chance)."
-
-
 def test_places_are_by_the_mean_and_leave_out_who_knows_the_answer():
-    found = comparisons.places(table(seeds=[0, 1]), comparison().metrics)
+    found = summaries.places(table(seeds=[0, 1]), comparison().metrics)
     assert found["error"].dropna().to_dict() == {"good": 1, "nothing": 2, "poor": 3}
-
-
-def test_one_difference_at_a_time_is_paired_and_says_where_two_measures_disagree():
-    values = long(score_a=[3.0, 4.0], score_b=[1.0, 1.0], error_a=[2.0, 3.0], error_b=[1.0, 1.5], epochs_a=[9, 12])
-    metrics = {"score": HIGHER, "error": LOWER, "epochs": comparisons.Metric("epochs", 0.0)}
-    asked = {"more": ("a", "b"), "less": ("b", "a"), "none": ("a", "nobody")}
-    found = comparisons.steps(values.assign(dataset="x"), asked, metrics, {"score": ".1f"})
-    assert found["difference"].tolist() == ["more", "less"]
-    assert found.iloc[0].tolist() == ["x", "more", 2, "+2.5", "+1.250", "–", True]
-    agree = long(score_a=[3.0], score_b=[1.0], error_a=[1.0], error_b=[2.0]).assign(dataset="x")
-    assert not comparisons.steps(agree, {"more": ("a", "b")}, metrics, {})["disagree"].any()

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgen_book.comparisons import Metric
 from scgen_book.comparisons import db_aae_parts as parts_of
+from scgen_book.comparisons.protocol import Metric
 from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.models.db_aae import DBAAE

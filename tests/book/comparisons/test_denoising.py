@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from scgen_book import comparisons
-from scgen_book.comparisons import denoising
+from scgen_book.comparisons import denoising, denoising_cases
+from scgen_book.comparisons.protocol import Comparison, Method
 from scgen_lib import data
 from scgen_lib.data import registry, sources, splatter
 from scgen_lib.errors import DataError, ParameterError
@@ -21,7 +22,7 @@ FREE = ["observed", "gene_mean", "pca", "knn", "truth"]
 
 @pytest.fixture(scope="module")
 def case():
-    return denoising.prepare("splat_g6", 0, SETTINGS)
+    return denoising_cases.prepare("splat_g6", 0, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_decoys_are_genes_permuted_within_their_type(case):
 
 def test_a_wrong_scale_or_shape_is_a_gap_with_its_reason(case, monkeypatch):
     def broken(answer):
-        methods = {"broken": comparisons.Method(lambda case, seed, settings: answer(case))}
-        other = comparisons.Comparison("denoising", methods, denoising.COMPARISON.metrics, lambda *_: case,
+        methods = {"broken": Method(lambda case, seed, settings: answer(case))}
+        other = Comparison("denoising", methods, denoising.COMPARISON.metrics, lambda *_: case,
                                        denoising.score)  # fmt: skip
         found = comparisons.row(other, f"x{id(answer)}", "broken", 0, SETTINGS)
         assert found["status"] == "gap"
@@ -137,9 +138,9 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
     cells = anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=genes))
     cells.obsm["ercc"] = rng.poisson(np.tile(molecules, (60, 1)))
     cells.uns |= {"ercc_molecules": molecules, "bulk": pd.DataFrame({"a": profiles.mean(axis=0)}, index=genes)}
-    monkeypatch.setattr(denoising.data, "load", lambda name, labels=None: cells.copy())
+    monkeypatch.setattr(data, "load", lambda name, labels=None: cells.copy())
     monkeypatch.setitem(registry.DATASETS, "designed", None)
-    case = denoising.prepare("designed", 0, SETTINGS)
+    case = denoising_cases.prepare("designed", 0, SETTINGS)
     assert case.columns("spike-in").sum() == 3  # one is never seen
     answers = {
         "truth": None,
@@ -162,30 +163,30 @@ def test_what_an_experiment_was_designed_to_have_is_judged(monkeypatch, tmp_path
 
     monkeypatch.setattr(data, "refseq_mm9", absent)
     for symbols, reason in ((None, "symbols names a file that joins the two"), ("refseq_mm9", "no table today")):
-        (note,) = denoising.prepare("designed", 1, SETTINGS | {"symbols": symbols}).notes
+        (note,) = denoising_cases.prepare("designed", 1, SETTINGS | {"symbols": symbols}).notes
         assert note.startswith("bulk samples that name genes as NM_0 where the cells have g0: 0 of 30 genes")
         assert reason in note
     path = tmp_path / "refFlat.txt"
     path.write_text("".join(f"g{i if i > 2 else 0}\tNM_{i}\tchr1\n" for i in range(30)))
     monkeypatch.setattr(data, "refseq_mm9", lambda: sources.transcript_symbols(path))
     for settings in (SETTINGS, SETTINGS | {"symbols": str(path)}):
-        joined = denoising.prepare("designed", 1, settings)
+        joined = denoising_cases.prepare("designed", 1, settings)
         assert not joined.notes
         assert joined.bulk.loc["g0", "a"] == pytest.approx(profiles.mean(axis=0)[:3].sum())
         assert len(joined.bulk) == 28
         assert denoising.score(joined, None, 0, SETTINGS)["bulk_mean"] == pytest.approx(1)
     # a file of the user's joins them even where enough names match by chance
     cells.uns["bulk"] = cells.uns["bulk"].set_axis([*genes[:10], *names[10:]])
-    assert len(denoising.prepare("designed", 1, SETTINGS).bulk) == 10
-    assert len(denoising.prepare("designed", 1, SETTINGS | {"symbols": str(path)}).bulk) == 20
+    assert len(denoising_cases.prepare("designed", 1, SETTINGS).bulk) == 10
+    assert len(denoising_cases.prepare("designed", 1, SETTINGS | {"symbols": str(path)}).bulk) == 20
     # a file of the user's that cannot be read is no reason to go on without it
     with pytest.raises(DataError, match="expected a table of gene symbols"):
-        denoising.prepare("designed", 1, SETTINGS | {"symbols": str(tmp_path / "absent.txt")})
+        denoising_cases.prepare("designed", 1, SETTINGS | {"symbols": str(tmp_path / "absent.txt")})
 
 
 def test_unknown_settings_and_log_values_are_refused():
     with pytest.raises(ParameterError, match="got 'epoch'"):
-        denoising.complete({"epoch": 3})
+        denoising_cases.complete({"epoch": 3})
     assert "got 'epoch'" in comparisons.row("denoising", "splat_g6", "pca", 0, {"epoch": 3})["reason"]
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from scgen_book import comparisons
-from scgen_book.comparisons import NotApplicable, representation
+from scgen_book.comparisons import representation, summaries
+from scgen_book.comparisons.protocol import NotApplicable
 from scgen_lib import data
 from scgen_lib.errors import DataError, ParameterError
 
@@ -105,7 +106,7 @@ def test_the_controls_stand_where_they_must():
     assert mean.loc["chance", "ari"] == pytest.approx(0, abs=0.06)
     assert mean.loc["chance", "nmi"] < 0.3
     assert (mean.loc["pca"] > mean.loc["chance"] + 0.3).all()
-    checked = comparisons.check_controls(COMPARISON, got)
+    checked = summaries.check_controls(COMPARISON, got)
     assert checked["ok"].all()
     assert checked["words"].str.contains("chance is beaten by 1 of 1").all()
 

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from scgen_book import comparisons
-from scgen_book.comparisons import simulation
+from scgen_book.comparisons import simulation, simulation_cases, summaries
+from scgen_book.comparisons.protocol import NEGATIVE, POSITIVE
 from scgen_book.comparisons.simulation import COMPARISON, GROUPS, METRICS
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
@@ -71,8 +72,8 @@ def values(scored):
 def test_every_simulator_of_the_comparison_is_there_between_its_controls():
     assert set(COMPARISON.methods) == {*CHEAP, *TRAINED}
     roles = {name: method.role for name, method in COMPARISON.methods.items()}
-    assert [name for name, role in roles.items() if role == comparisons.POSITIVE] == ["real"]
-    assert {n for n, role in roles.items() if role == comparisons.NEGATIVE} == {"bootstrap", "permuted", "poisson"}
+    assert [name for name, role in roles.items() if role == POSITIVE] == ["real"]
+    assert {n for n, role in roles.items() if role == NEGATIVE} == {"bootstrap", "permuted", "poisson"}
     judged = [metric for metric in METRICS.values() if metric.judged]
     assert all(set(metric.negative) <= set(roles) for metric in judged)
 
@@ -97,7 +98,7 @@ def test_the_controls_stand_where_they_must(values):
 
 
 def test_a_metric_asks_for_the_control_that_it_can_find_out(scored):
-    lines = comparisons.check_controls(COMPARISON, scored).set_index("metric")
+    lines = summaries.check_controls(COMPARISON, scored).set_index("metric")
     assert lines.loc["copies", "words"] == "no method beats real; bootstrap is beaten by 7 of 7"
     assert "permuted" in lines.loc["corr_within_pearson", "words"]
     assert "poisson is beaten" in lines.loc["rf_auc", "words"]
@@ -130,7 +131,7 @@ def test_the_same_seed_gives_the_same_scores(files, values):
 
 def test_without_types_the_unconditional_methods_run_and_cscgan_says_why_not(files):
     got = table(files["plain"], ["real", "nb_per_type", "splatter", "cvae_repaired", "cscgan"])
-    gaps = comparisons.gaps(got)
+    gaps = summaries.gaps(got)
     assert gaps["method"].tolist() == ["cscgan"]
     assert "needs types" in gaps["reason"].iloc[0]
     assert not set(got.loc[got["method"] == "real", "metric"]) & OF_TYPES
@@ -142,7 +143,7 @@ def test_a_training_that_fails_leaves_a_gap_and_the_others_stay(files, monkeypat
 
     monkeypatch.setattr(CVAE, "fit", fail)
     got = table(files["typed"], ["cvae_repaired", "poisson"])
-    assert comparisons.gaps(got)["reason"].tolist() == ["MemoryError: no room for an image"]
+    assert summaries.gaps(got)["reason"].tolist() == ["MemoryError: no room for an image"]
     lost = got[got["method"] == "cvae_repaired"]
     assert set(lost["metric"]) == set(METRICS)
     assert got.loc[got["method"] == "poisson", "value"].notna().all()
@@ -150,13 +151,13 @@ def test_a_training_that_fails_leaves_a_gap_and_the_others_stay(files, monkeypat
 
 def test_an_absent_data_set_is_a_gap_of_every_method():
     got = table("absent.h5ad", ["real", "poisson"])
-    assert len(comparisons.gaps(got)) == 2
+    assert len(summaries.gaps(got)) == 2
 
 
 def test_no_method_is_told_which_types_the_held_out_cells_have(files):
     settings = TINY | {"labels": "kind"}
-    case = simulation.prepare(files["typed"], 0, settings)
-    other = simulation.prepare(files["typed"], 0, settings)
+    case = simulation_cases.prepare(files["typed"], 0, settings)
+    other = simulation_cases.prepare(files["typed"], 0, settings)
     other.frame.test = other.frame.test._replace(labels=np.repeat("b", len(other.wanted)))
     for name in ("nb_per_type", "splatter"):
         first, second = (COMPARISON.methods[name].run(x, 0, settings).cells for x in (case, other))
@@ -165,7 +166,7 @@ def test_no_method_is_told_which_types_the_held_out_cells_have(files):
 
 
 def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
-    case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind"})
+    case = simulation_cases.prepare(files["typed"], 0, TINY | {"labels": "kind"})
     made = simulation.splat(case, 0, {}).cells
     for name in "ab":
         real = np.asarray(case.train.counts[case.train.labels == name].mean(axis=0)).ravel()
@@ -177,7 +178,7 @@ def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
 
 @pytest.mark.parametrize(("asked", "genes"), [(None, 60), (1000, 60), (40, 40)])
 def test_as_many_variable_genes_are_kept_as_asked_for_or_all_there_are(files, asked, genes):
-    case = simulation.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
+    case = simulation_cases.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
     assert case.cells.n_vars == case.frame.test.counts.shape[1] == genes
 
 
@@ -197,4 +198,4 @@ def test_a_faithful_gan_trains_with_the_values_of_the_release(files, monkeypatch
 
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ParameterError, match="gan_step'"):
-        simulation.complete({"gan_step": 3})
+        simulation_cases.complete({"gan_step": 3})

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scgen_book import parameters, provenance
-from scgen_book.batch import runner
+from scgen_book.batch import editions
 from scgen_book.pages import downloads
 
 LEVEL = "level: float | None = None  # in [0, 10]: how much\nparts: dict[str, int] | None = None  # any: how many"
@@ -76,7 +76,7 @@ def test_the_file_of_parameters_repeats_the_run(written, tmp_path):
     import papermill
 
     folder = written / "downloads" / "small"
-    given = runner.read_parameters(folder / "parameters.yml")
+    given = editions.read_parameters(folder / "parameters.yml")
     expected = {"level": 1e-9, "parts": {"CD4+ T": 3}, "seed": 4, "fast": False}
     assert given == expected
     spec = parameters.from_notebook(folder / "small.ipynb")

@@ -39,3 +39,11 @@ def test_words_at_a_bent_arrow_lie_on_it(drawn):
     assert words[0] == 2.5
     assert words[1] < 1
     assert abs(words[1] - low) < 0.15
+
+
+def test_a_diagram_has_a_box_a_layer(drawn):
+    layers = {"encoder": [("input", "32 × 32 · 0"), ("Dense 16", "16 · 33,000")], "decoder": [("z", "2 · 0")]}
+    fig = plots.network_diagram(layers)
+    drawn(fig)
+    boxes = [[text.get_text() for text in ax.texts if text.get_text()] for ax in fig.axes]
+    assert boxes == [["input\n32 × 32 · 0", "Dense 16\n16 · 33,000"], ["z\n2 · 0"]]

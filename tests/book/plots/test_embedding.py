@@ -63,3 +63,13 @@ def test_a_cluster_table_shows_shares_by_colour_and_cells_as_numbers(drawn):
     assert ax.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
     assert [text.get_text() for text in ax.texts] == ["3", "1"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["B", "T"]
+
+
+def test_real_cells_stand_behind_the_simulated_ones(drawn):
+    labels = {"held-out": ["B", "T", "T"], "epoch 5": ["B", "T"]}
+    coordinates = {which: np.random.default_rng(1).normal(size=(len(own), 2)) for which, own in labels.items()}
+    fig = plots.simulated_embeddings({"PCA": coordinates, "UMAP": coordinates}, labels)
+    assert drawn(fig) == ["B", "T"]
+    assert [len(ax.collections) for ax in fig.axes] == [2, 2, 3, 3]
+    assert [len(dots.get_offsets()) for dots in fig.axes[2].collections] == [3, 1, 1]
+    assert fig.axes[0].get_xlim() == fig.axes[2].get_xlim()

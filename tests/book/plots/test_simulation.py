@@ -11,40 +11,12 @@ def curves():
     return pd.DataFrame({"mean": mean, "variance": mean + mean**2, "zeros": np.exp(-mean)})
 
 
-def test_a_diagram_has_a_box_a_layer(drawn):
-    layers = {"encoder": [("input", "32 × 32 · 0"), ("Dense 16", "16 · 33,000")], "decoder": [("z", "2 · 0")]}
-    fig = plots.network_diagram(layers)
-    drawn(fig)
-    boxes = [[text.get_text() for text in ax.texts if text.get_text()] for ax in fig.axes]
-    assert boxes == [["input\n32 × 32 · 0", "Dense 16\n16 · 33,000"], ["z\n2 · 0"]]
-
-
 def test_images_of_a_cell_say_their_maximum(drawn):
     image = np.arange(16.0).reshape(4, 4)
     fig = plots.cell_images({"faithful": {"cell": image, "label map": image}, "repaired": {"cell": 2 * image}})
     drawn(fig)
     assert [ax.get_title() for ax in fig.axes] == ["cell\nmaximum 15", "label map\nmaximum 15", "cell\nmaximum 30"]
     assert [ax.get_ylabel() for ax in fig.axes] == ["faithful", "", "repaired"]
-
-
-def test_a_divergence_that_is_zero_can_be_seen(drawn):
-    histories = {"a": {"reconstruction": [300, 2], "kl": [0.5, 0.0]}, "b": {"reconstruction": [9, 8], "kl": [2, 1]}}
-    fig = plots.loss_parts(histories, 2)
-    drawn(fig)
-    kl = fig.axes[-1]
-    assert [ax.get_yscale() for ax in fig.axes] == ["log", "linear", "symlog"]
-    assert kl.get_ylim()[0] < 0 <= kl.lines[0].get_ydata().min()
-    assert [ax.get_title() for ax in fig.axes] == ["a", "b", "information in z, 2 dimensions"]
-
-
-def test_real_cells_stand_behind_the_simulated_ones(drawn):
-    labels = {"held-out": ["B", "T", "T"], "epoch 5": ["B", "T"]}
-    coordinates = {which: np.random.default_rng(1).normal(size=(len(own), 2)) for which, own in labels.items()}
-    fig = plots.simulated_embeddings({"PCA": coordinates, "UMAP": coordinates}, labels)
-    assert drawn(fig) == ["B", "T"]
-    assert [len(ax.collections) for ax in fig.axes] == [2, 2, 3, 3]
-    assert [len(dots.get_offsets()) for dots in fig.axes[2].collections] == [3, 1, 1]
-    assert fig.axes[0].get_xlim() == fig.axes[2].get_xlim()
 
 
 def test_violins_bear_labels_without_cells_and_without_spread(drawn):

@@ -92,3 +92,13 @@ def test_a_gan_is_drawn_over_its_outer_steps(drawn):
     assert drawn(fig) == ["repaired", "faithful"]
     assert [ax.get_yscale() for ax in fig.axes] == ["symlog", "symlog", "log", "log", "log"]
     assert [line.get_xdata().tolist() for line in fig.axes[2].lines] == [[50, 100], [100, 200]]
+
+
+def test_a_divergence_that_is_zero_can_be_seen(drawn):
+    histories = {"a": {"reconstruction": [300, 2], "kl": [0.5, 0.0]}, "b": {"reconstruction": [9, 8], "kl": [2, 1]}}
+    fig = plots.loss_parts(histories, 2)
+    drawn(fig)
+    kl = fig.axes[-1]
+    assert [ax.get_yscale() for ax in fig.axes] == ["log", "linear", "symlog"]
+    assert kl.get_ylim()[0] < 0 <= kl.lines[0].get_ydata().min()
+    assert [ax.get_title() for ax in fig.axes] == ["a", "b", "information in z, 2 dimensions"]
