@@ -101,7 +101,7 @@ def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
     assert "someone2026" in (project / "book/generated/summary.md").read_text()
     assert (project / "results/quick/toy/embedded.h5ad").exists()
     assert "Key takeaways of this run" in page
-    assert "The decoder has the weights of the encoder" in (project / "_build/html/book/findings.html").read_text()
+    assert "the decoder has the weights of the encoder" in (project / "_build/html/book/findings.html").read_text()
 
 
 @pytest.mark.parametrize(
