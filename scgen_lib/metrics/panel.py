@@ -88,13 +88,13 @@ def score(
     judge = {"trees": trees, "folds": folds, "repeats": repeats, "permutations": permutations, "min_cells": min_cells}
     rows = []
     for seed in seeds:
-        frame = Frame(train, test, n, seed, genes=genes, by=by, trees=trees)
+        reference = Reference(train, test, n, seed, genes=genes, by=by, trees=trees)
         found = {
-            name: frame.score(_sample(cells, n, seed), **judge, real=name == "real")
-            for name, cells in {**frame.controls, **methods}.items()
+            name: reference.score(_sample(cells, n, seed), **judge, real=name == "real")
+            for name, cells in {**reference.controls, **methods}.items()
         }
-        if frame.told:
-            found["test"] = {"pc50": frame.fidelity(frame.points, frame.test.labels)}
+        if reference.classifiers:
+            found["test"] = {"pc50": reference.fidelity(reference.points, reference.test.labels)}
         rows += [
             (seed, name, metric, float(value), space, n, n)
             for name, spaces in found.items()
@@ -152,7 +152,7 @@ def summary(table: pd.DataFrame, by: Sequence[str] = ("method", "metric")) -> pd
     return table.groupby(list(by), sort=False)["value"].agg(mean="mean", sd="std", n="count")
 
 
-class Frame:
+class Reference:
     """What one seed fixes before any method is looked at: held-out cells, controls, space, genes and classifiers.
 
     Parameters
@@ -170,7 +170,7 @@ class Frame:
         The held-out cells that all are compared with.
     controls
         The cells of real, bootstrap, permuted and poisson (`controls.controls`).
-    told
+    classifiers
         Classifiers of labels; none without two labels.
     """
 
@@ -196,10 +196,10 @@ class Frame:
         # the control "real" is part of the training cells and must not be compared with itself
         self.train, self.train_without_real = self.space(everything), self.space(everything[fixed])
         labelled = train.labels is not None and test.labels is not None
-        self.told = {}
+        self.classifiers = {}
         if labelled and len(set(outside.labels)) > 1:
             for kind in ("forest", "logistic"):
-                self.told[kind] = label_classifier(self.train_without_real, outside.labels, kind, trees, seed)
+                self.classifiers[kind] = label_classifier(self.train_without_real, outside.labels, kind, trees, seed)
             self.markers = marker_table(everything[fixed], outside.labels)
 
     def score(
@@ -244,7 +244,7 @@ class Frame:
             | nn_train(known, self.points, points),
             "counts": per_cell(self.test.counts, cells.counts) | {"distinct": distinct(cells.counts)},
         }
-        if self.told and b is not None:
+        if self.classifiers and b is not None:
             found["pc50"] |= self.fidelity(points, b)
             if len(set(b)) > 1:
                 back = label_fidelity(points, b, self.points, a, classifier="logistic")
@@ -254,7 +254,7 @@ class Frame:
 
     def fidelity(self, points: np.ndarray, labels: Sequence) -> dict[str, float]:
         """Let the classifiers tell the labels of points of the space: accuracy and macro-F1 of each."""
-        told = {kind: label_scores(model, points, labels) for kind, model in self.told.items()}
+        told = {kind: label_scores(model, points, labels) for kind, model in self.classifiers.items()}
         return {f"{kind}_{name}": scores[name] for kind, scores in told.items() for name in ("accuracy", "f1")}
 
 

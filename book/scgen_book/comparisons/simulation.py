@@ -101,17 +101,17 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
 
     What needs types is left out where the cells have none, the library size where it is the same in all cells.
     """
-    chosen, frame = complete(settings), case.frame
+    chosen, reference = complete(settings), case.reference
     forest = {"trees": chosen["forest_trees"], "repeats": chosen["repeats"]}
     permutations = chosen["permutations"]
-    spaces = frame.score(
+    spaces = reference.score(
         made.cells, **forest, permutations=permutations, min_cells=chosen["min_test_cells"], real=made.real
     )
     found = {name: value for scores in spaces.values() for name, value in scores.items()}
     for name in ("accuracy", "f1"):
         if (own := _NAMES[name]) in found:
             found[name] = found[own]
-            found[f"{name}_excess"] = found[own] - frame.fidelity(frame.points, frame.test.labels)[own]
+            found[f"{name}_excess"] = found[own] - reference.fidelity(reference.points, reference.test.labels)[own]
     if case.labelled and made.cells.labels is None:
         # a spread over all types is another quantity
         del found["sd_ratio"]
@@ -119,8 +119,8 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
         again = {name: found[name] for name in ("rf_auc", "mmd2")}
     else:
         logs = realism.log(made.counts, allow_empty=True)
-        again = realism.rf_auc(frame.log, logs, **forest, seed=seed)
-        again |= mixing.mmd2(frame.points, frame.space(logs), frame.space.bandwidth, permutations=0)
+        again = realism.rf_auc(reference.log, logs, **forest, seed=seed)
+        again |= mixing.mmd2(reference.points, reference.space(logs), reference.space.bandwidth, permutations=0)
     found |= {f"{name}_counts": again[name] for name in ("rf_auc", "mmd2")}
     found |= {"n_train": case.cells.n_obs, "n_cells": len(case.wanted), "n_genes": case.cells.n_vars}
     found["n_types"] = len(set(case.train.labels)) if case.labelled else 0
@@ -129,7 +129,7 @@ def score(case: Case, made: Made, seed: int, settings: Mapping) -> dict[str, flo
 
 def control(case: Case, name: str) -> Made:
     """One of the four controls of `scgen_lib.metrics.controls`."""
-    return Made(case.frame.controls[name], real=name == "real")
+    return Made(case.reference.controls[name], real=name == "real")
 
 
 def real(case: Case, seed: int, settings: Mapping) -> Made:

@@ -51,7 +51,7 @@ class Case:
         where the data set has none.
     train
         The same as `Cells`, whose labels are None without types.
-    frame
+    reference
         The held-out cells, the controls, the space and the classifiers.
     wanted
         Type of each cell to make, (n,).
@@ -59,7 +59,7 @@ class Case:
 
     cells: anndata.AnnData
     train: Cells
-    frame: panel.Frame
+    reference: panel.Reference
     wanted: np.ndarray
 
     @property
@@ -125,10 +125,10 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
         for part in (cells, test)
     )
     n = min(test.n_obs, cells.n_obs // 2, chosen["score_cells"] or test.n_obs)
-    frame = panel.Frame(train, held_out, n, seed, trees=chosen["forest_trees"])
+    reference = panel.Reference(train, held_out, n, seed, trees=chosen["forest_trees"])
     types = cells.obs["cell_type"].astype(str).to_numpy()
     wanted = np.random.default_rng([seed, n]).permutation(types)[:n]
-    return Case(cells, train, frame, wanted)
+    return Case(cells, train, reference, wanted)
 
 
 def _typed(cells: anndata.AnnData, least: int) -> anndata.AnnData:

@@ -4,7 +4,6 @@ Nothing is computed here that a reader would quote: scores come in with the data
 """
 
 from scgen_book.plots.base import palette, style
-from scgen_book.plots.claims import paper_beside_run
 from scgen_book.plots.comparison import comparison_dots, direction, gap_table, score_table
 from scgen_book.plots.denoising import (
     calibration,
@@ -75,7 +74,6 @@ __all__ = [
     "network_diagram",
     "objective_curves",
     "palette",
-    "paper_beside_run",
     "precision_recall",
     "pseudotime_strips",
     "score_bars",

@@ -158,7 +158,7 @@ def test_no_method_is_told_which_types_the_held_out_cells_have(files):
     settings = TINY | {"labels": "kind"}
     case = simulation_cases.prepare(files["typed"], 0, settings)
     other = simulation_cases.prepare(files["typed"], 0, settings)
-    other.frame.test = other.frame.test._replace(labels=np.repeat("b", len(other.wanted)))
+    other.reference.test = other.reference.test._replace(labels=np.repeat("b", len(other.wanted)))
     for name in ("nb_per_type", "splatter"):
         first, second = (COMPARISON.methods[name].run(x, 0, settings).cells for x in (case, other))
         assert (first.counts != second.counts).nnz == 0
@@ -179,7 +179,7 @@ def test_splat_gives_its_genes_the_names_of_genes_of_like_rank(files):
 @pytest.mark.parametrize(("asked", "genes"), [(None, 60), (1000, 60), (40, 40)])
 def test_as_many_variable_genes_are_kept_as_asked_for_or_all_there_are(files, asked, genes):
     case = simulation_cases.prepare(files["typed"], 0, TINY | {"labels": "kind", "n_top_genes": asked})
-    assert case.cells.n_vars == case.frame.test.counts.shape[1] == genes
+    assert case.cells.n_vars == case.reference.test.counts.shape[1] == genes
 
 
 @pytest.mark.parametrize(("variant", "scale", "momentum"), [("faithful", 1.0, 0.999), ("repaired", 0.01, 0.99)])
