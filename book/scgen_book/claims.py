@@ -188,7 +188,7 @@ def claims(paper: str | None = None) -> tuple[Claim, ...]:
                 found.append(Claim(**shared | {"figure": figure} | entry | {"relation": relation}))
     papers = [content["paper"] for content in _files().values()]
     if not found:
-        raise InputError(f"Expected the key of a paper with claims ({', '.join(papers)}), got {paper!r}; use one.")
+        raise InputError(f"expected the key of a paper with claims ({', '.join(papers)}), got {paper!r}: use one")
     return tuple(found)
 
 
@@ -210,7 +210,7 @@ def claim(claim_id: str) -> Claim:
     for known in claims():
         if known.id == claim_id:
             return known
-    raise InputError(f"Expected the id of a claim in scgen_book/papers, got {claim_id!r}; add the claim or correct it.")
+    raise InputError(f"expected the id of a claim in scgen_book/papers, got {claim_id!r}: add the claim or correct it")
 
 
 def stated(text: str) -> list[Claim]:
@@ -229,7 +229,7 @@ def kind(reason: str) -> str:
     for known in UNTESTED:
         if reason.startswith(known):
             return known
-    raise InputError(f"Expected a reason that begins with one of {', '.join(UNTESTED)}, got {reason!r}; name the kind.")
+    raise InputError(f"expected a reason that begins with one of {', '.join(UNTESTED)}, got {reason!r}: name the kind")
 
 
 def verdict(

@@ -21,7 +21,7 @@ def _extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise InputError(
-            f"Expected the packages of the book, but {error.name} is not installed: install scgen_lib[book]."
+            f"expected the packages of the book, got none of {error.name}: install scgen_lib[book]"
         ) from error
 
 

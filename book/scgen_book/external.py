@@ -53,7 +53,7 @@ def scvi(
         scVI is not installed, or stopped; the sentence ends in its last line.
     """
     if not has_scvi():
-        raise InputError("Expected the package scvi-tools, which is not installed; install it with pip.")
+        raise InputError("expected the package scvi-tools, got none: install it with pip")
     with tempfile.TemporaryDirectory() as folder:
         for name, counts in (("train", train), ("test", test)):
             sp.save_npz(Path(folder, name), sp.csr_matrix(counts, dtype="float32"), compressed=False)
@@ -62,7 +62,7 @@ def scvi(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            raise InputError(f"Expected scVI to train, but its process stopped; {last}.")
+            raise InputError(f"expected scVI to train, got a process that stopped: {last}")
         made = np.load(Path(folder, "made.npz"))
         return made["codes"], made["shares"]
 

@@ -27,9 +27,11 @@ def read_parameters(path: str | os.PathLike) -> dict[str, object]:
             content = read_yaml(text) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise ParameterError(f"Expected a YAML file of parameters, but {path} cannot be read: {reason}.") from error
+        raise ParameterError(
+            f"expected a YAML file of parameters, got {path}, which cannot be read: {reason}"
+        ) from error
     if not isinstance(content, dict):
-        raise ParameterError(f"Expected `name: value` lines in {path}, got {content!r:.60}; write a mapping.")
+        raise ParameterError(f"expected `name: value` lines in {path}, got {content!r:.60}: write a mapping")
     return content
 
 
@@ -53,7 +55,7 @@ def read_edition(path: str | os.PathLike) -> dict[str, dict]:
     for name, entry in runs.items():
         if not isinstance(entry, dict) or set(entry) - {"sweep"} != {"notebook", "page", "parameters"}:
             raise ParameterError(
-                f"Expected run {name} of {path} to have notebook, page and parameters, got {entry!r:.80}; complete it."
+                f"expected run {name} of {path} to have notebook, page and parameters, got {entry!r:.80}: complete it"
             )
         entry["parameters"] = entry["parameters"] or {}
         entry["sweep"] = bool(entry.get("sweep"))

@@ -90,10 +90,10 @@ def run(
     if out := values.get("out"):
         out = values["out"] = str(expanded(out))
     if run_dir and "out" in spec and out != str(run_dir):
-        raise ParameterError(f"Expected results in the run's folder {run_dir}, but out is {out}; leave out away.")
+        raise ParameterError(f"expected results in the run's folder {run_dir}, got out = {out}: leave out away")
     failed = run_dir / "failed.ipynb" if run_dir else output.with_suffix(".failed.ipynb")
     if output.suffix != ".ipynb" or output == failed:
-        raise ParameterError(f"Expected an output that is a notebook of its own, .ipynb, got {output}; name another.")
+        raise ParameterError(f"expected an output that is a notebook of its own, .ipynb, got {output}: name another")
     targets = [output, failed, *((run_dir / name for name in ("records.json", "run.json")) if run_dir else ())]
     refuse_overwriting(targets, {str(notebook): notebook} | provenance.named(values))
     entry = {

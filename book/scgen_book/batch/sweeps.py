@@ -128,15 +128,15 @@ def _rows(notebook: str, values: Mapping[str, object]) -> dict[str, Row]:
     comparison = Path(notebook).stem
     if comparison not in comparisons.NAMES or not {"datasets", "methods", "seeds", "rows"} <= set(values):
         raise ParameterError(
-            f"Expected the notebook of a comparison ({', '.join(comparisons.NAMES)}) where sweep is true, "
-            f"got {notebook}; leave sweep out."
+            f"expected the notebook of a comparison ({', '.join(comparisons.NAMES)}) where sweep is true, "
+            f"got {notebook}: leave sweep out"
         )
     settings = comparisons.settings_of(values)
     methods = values["methods"] or list(comparisons.get(comparison).methods)
     asked = [(d, m, s) for d in values["datasets"] for m in methods for s in values["seeds"]]
     rows = {comparisons.row_file(*task): Row(comparison, *task, settings) for task in asked}
     if len(rows) < len(asked):
-        raise ParameterError(f"Expected data sets, methods and seeds of {notebook} to differ, got {asked}; rename one.")
+        raise ParameterError(f"expected data sets, methods and seeds of {notebook} to differ, got {asked}: rename one")
     return rows
 
 
@@ -156,7 +156,7 @@ def table(path: str, *, notebook: str | None = None, editions: str = "workflow/e
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = list(csv.reader(file, delimiter="\t" if Path(path).suffix == ".tsv" else ","))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ParameterError(f"Expected a table of runs (.csv, .tsv), but {path} cannot be read: {error}.") from error
+        raise ParameterError(f"expected a table of runs (.csv, .tsv), got {path} ({error}): correct it") from error
     lines = [(number, fields) for number, fields in enumerate(lines, start=1) if any(map(str.strip, fields))]
     heads = [head.strip() for head in lines[0][1]] if lines else []
     faults, runs = _faults_of_a_table(path, name, heads, len(lines) - 1, editions), {}
@@ -204,7 +204,7 @@ def _faults_of_parameters(notebook: str, given: Mapping[str, str], specs: dict[s
     for name, value in given.items():
         try:
             if name in ("out", "edition"):
-                raise ParameterError(f"Parameter {name} is set by the sweep; leave the column out.")
+                raise ParameterError(f"expected a column that is not the sweep's own, got {name}: leave it out")
             parameters.check({name: value}, spec)
         except InputError as error:
             faults.append(str(error))

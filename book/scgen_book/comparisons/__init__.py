@@ -39,7 +39,7 @@ def get(name: str) -> Comparison:
         If there is none.
     """
     if name not in NAMES:
-        raise ParameterError(f"Expected a comparison ({', '.join(NAMES)}), got {name!r}; use one of them.")
+        raise ParameterError(f"expected a comparison ({', '.join(NAMES)}), got {name!r}: use one of them")
     return importlib.import_module(f"scgen_book.comparisons.{name}").COMPARISON
 
 
@@ -60,7 +60,7 @@ def complete(settings: Mapping, defaults: Mapping) -> dict:
         If there is no such setting.
     """
     if unknown := sorted(set(settings) - set(defaults)):
-        raise ParameterError(f"Expected settings among {', '.join(defaults)}, got {unknown[0]!r}; use one of them.")
+        raise ParameterError(f"expected settings among {', '.join(defaults)}, got {unknown[0]!r}: use one of them")
     return dict(defaults) | dict(settings)
 
 
@@ -189,7 +189,7 @@ def table(
     methods = list(found.methods if methods is None else methods)
     for name, asked in (("data set", datasets), ("method", methods), ("seed", seeds)):
         if not list(asked):
-            raise ParameterError(f"Expected at least one {name}, got none; name one.")
+            raise ParameterError(f"expected at least one {name}, got none: name one")
     for method in methods:
         _method(found, method)
     settings = dict(settings or {})
@@ -237,7 +237,7 @@ def _case(comparison: Comparison, dataset: str, seed: int, settings: Mapping) ->
 def _method(comparison: Comparison, name: str) -> Method:
     if name not in comparison.methods:
         known = ", ".join(comparison.methods)
-        raise ParameterError(f"Expected a method of the {comparison.name} comparison ({known}), got {name!r}; use one.")
+        raise ParameterError(f"expected a method of the {comparison.name} comparison ({known}), got {name!r}: use one")
     return comparison.methods[name]
 
 

@@ -91,7 +91,7 @@ def complete(settings: Mapping) -> dict:
     """
     if unknown := [*(set(settings) - set(DEFAULTS)), *(set(settings.get("epochs") or {}) - set(DEFAULTS["epochs"]))]:
         known = ", ".join([*DEFAULTS, *DEFAULTS["epochs"]])
-        raise ParameterError(f"Expected settings among {known}, got {unknown[0]!r}; use one of them.")
+        raise ParameterError(f"expected settings among {known}, got {unknown[0]!r}: use one of them")
     return DEFAULTS | dict(settings) | {"epochs": DEFAULTS["epochs"] | dict(settings.get("epochs") or {})}
 
 
@@ -119,7 +119,7 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     settings = complete(settings)
     cells = comparisons.load(dataset, settings)
     if "cell_type" not in cells.obs:
-        raise NotApplicable(f"Expected labelled cells, but {dataset} has none: name their column with labels.")
+        raise NotApplicable(f"expected labelled cells, got none in {dataset}: name their column with labels")
     counts = checks.get_counts(cells, allow_empty=True)
     kept = anndata.AnnData(counts, obs=cells.obs[["cell_type"]], var=pd.DataFrame(index=cells.var_names))
     left_out = {"no label": int(kept.obs["cell_type"].isna().sum())}
@@ -151,9 +151,7 @@ def _scored(cells: anndata.AnnData, least: int) -> np.ndarray:
     """Which cells are of a type that is large enough, or refuse them all."""
     scored, unscored = checks.scoring(cells.obs["cell_type"], least)
     if unscored:
-        raise NotApplicable(
-            f"Expected two types of {least} cells or more, but {unscored}: take more cells or a larger test_share."
-        )
+        raise NotApplicable(f"expected two types of {least} cells or more, got others ({unscored}): take more cells")
     return scored
 
 

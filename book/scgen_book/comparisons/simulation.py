@@ -246,7 +246,7 @@ def scgan(case: Case, seed: int, settings: Mapping) -> Made:
 def cscgan(case: Case, seed: int, settings: Mapping) -> Made:
     """cscGAN: cells of a given type."""
     if not case.labelled:
-        raise NotApplicable("cscGAN needs types of cells, and this data set has none: name their column with labels.")
+        raise NotApplicable("expected types of cells for cscGAN, got none: name their column with labels")
     return gan(case, seed, settings, conditional=True)
 
 

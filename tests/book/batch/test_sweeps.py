@@ -104,7 +104,7 @@ def test_all_faults_of_a_table_are_listed_at_once():
         ("level,level\n1,2\n", "my.csv", "my.csv: a second column 'level'"),
         ("level\n1\n", "my sweep.csv", "my sweep.csv: 'my sweep' is no name for a sweep; use letters, digits and"),
         ("level\n1\n", "quick.csv", "quick.csv: 'quick' is no name for a sweep; use letters, digits and . _"),
-        ("edition\nown\n", "my.csv", "my.csv, line 2: Parameter edition is set by the sweep; leave the column out."),
+        ("edition\nown\n", "my.csv", "my.csv, line 2: expected a column that is not the sweep's own, got edition"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_a_sweep_is_refused(project, text, name, fault):
@@ -114,7 +114,7 @@ def test_a_table_that_cannot_be_a_sweep_is_refused(project, text, name, fault):
 
 
 def test_a_file_that_is_absent_is_refused_in_one_line():
-    with pytest.raises(ParameterError, match=r"^Expected a table of runs \(.csv, .tsv\), but absent.csv cannot be"):
+    with pytest.raises(ParameterError, match=r"^expected a table of runs \(.csv, .tsv\), got absent.csv \("):
         sweeps.table("absent.csv")
 
 
@@ -139,10 +139,10 @@ def test_an_edition_that_says_so_makes_each_data_set_method_and_seed_a_row(proje
 @pytest.mark.parametrize(
     ("more", "fault"),
     [
-        ({"notebook": "tiny.ipynb"}, r"Expected the notebook of a comparison \(denoising, .* got tiny.ipynb; leave"),
+        ({"notebook": "tiny.ipynb"}, r"expected the notebook of a comparison \(denoising, .* got tiny.ipynb: leave"),
         (
             {"parameters": {"datasets": ["a/b", "a_b"]}},
-            "Expected data sets, methods and seeds of denoising.ipynb to di",
+            "expected data sets, methods and seeds of denoising.ipynb to di",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_the_command_computes_a_row_and_says_how_it_ended(project, capsys):
     assert cli.main([*command, "--method", "mean", "-f", "s.yml"]) == 2
     assert capsys.readouterr().err == "expected a parameter of this notebook, got epoch: did you mean epochs?\n"
     assert cli.main([*command, "--method", "median"]) == 2
-    assert capsys.readouterr().err.startswith("Expected a method of the denoising comparison (mean), got 'median'")
+    assert capsys.readouterr().err.startswith("expected a method of the denoising comparison (mean), got 'median'")
     assert not out.exists()
 
 

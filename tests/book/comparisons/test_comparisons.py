@@ -13,7 +13,7 @@ from scgen_lib.errors import ParameterError
 
 def prepare(dataset, seed, settings):
     if dataset == "absent":
-        raise NotApplicable("Expected a data set that is there, got 'absent'; give another.")
+        raise NotApplicable("expected a data set that is there, got 'absent': give another")
     return {"base": len(dataset) + seed}
 
 
@@ -64,7 +64,7 @@ def test_a_row_is_plain_data_and_the_same_again():
     [
         ("a", "broken", "RuntimeError: no memory"),
         ("a", "extra", "Not installed: the package a_package_that_nobody_has, which is an optional extra."),
-        ("absent", "good", "Expected a data set that is there, got 'absent'; give another."),
+        ("absent", "good", "expected a data set that is there, got 'absent': give another"),
     ],
 )
 def test_what_fails_leaves_a_gap_with_its_reason_in_every_metric(dataset, method, reason):

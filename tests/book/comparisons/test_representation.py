@@ -158,7 +158,7 @@ def test_a_set_without_counts_or_of_one_type_says_why(tmp_path):
     cells = data.load(DATASET)[:60].copy()
     cells.obs["cell_type"] = "one"
     cells.write_h5ad(tmp_path / "one.h5ad")
-    with pytest.raises(NotApplicable, match="Expected two types"):
+    with pytest.raises(NotApplicable, match="expected two types"):
         representation.prepare(str(tmp_path / "one.h5ad"), 0, SMALL)
     with pytest.raises(DataError, match="did you mean splat_g2"):
         representation.prepare("splat_g22", 0, SMALL)

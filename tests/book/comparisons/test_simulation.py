@@ -133,7 +133,7 @@ def test_without_types_the_unconditional_methods_run_and_cscgan_says_why_not(fil
     got = table(files["plain"], ["real", "nb_per_type", "splatter", "cvae_repaired", "cscgan"])
     gaps = summaries.gaps(got)
     assert gaps["method"].tolist() == ["cscgan"]
-    assert "needs types" in gaps["reason"].iloc[0]
+    assert "types of cells for cscGAN" in gaps["reason"].iloc[0]
     assert not set(got.loc[got["method"] == "real", "metric"]) & OF_TYPES
 
 
