@@ -138,7 +138,7 @@ class Argument:
     def documented(self) -> str:
         """Return the entry of a numpydoc section Parameters."""
         text = self.option.meaning[:1].upper() + self.option.meaning[1:]
-        text += f" ({self.option.origin})." if self.option.origin else "."
+        text += f" (``{self.option.origin}``)." if self.option.origin else "."
         if self.legal != "any":
             text += f" Legal: {self.legal}."
         if self.deviates:

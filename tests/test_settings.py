@@ -137,7 +137,7 @@ def test_arguments_of_a_method_are_checked_like_those_of_the_constructor():
 
 def test_docstring_and_signature_follow():
     doc = inspect.getdoc(Thing)
-    assert "hidden\n    Widths (thing -s). Legal: in [1, 4096]." in doc
+    assert "hidden\n    Widths (``thing -s``). Legal: in [1, 4096]." in doc
     assert "Released code: released, finding T1." in doc
     assert doc.index("Parameters") < doc.index("Notes")
     doc = inspect.getdoc(Thing.fit)

@@ -191,7 +191,7 @@ class Run:
             for name, d in known.items()
         ]
         columns = ["", "whose", "kind", "what it does", "the other way", "measured effect"]
-        table = pd.DataFrame(rows, columns=columns).style.hide(axis="index")
+        table = pd.DataFrame(rows, columns=columns).style.hide(axis="index").set_table_attributes('class="deviations"')
         return table.set_properties(**{"text-align": "left", "vertical-align": "top"})
 
     def table(self, paper: str) -> "pd.DataFrame":
