@@ -23,6 +23,7 @@ import scipy.sparse as sp
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
+from scgen_lib.models.dca.students import Student
 from scgen_lib.models.dr_a import DRA
 from scgen_lib.models.scgan import ScGAN
 
@@ -37,6 +38,12 @@ def dca(cells: anndata.AnnData, variant: str, ae_type: str, batchnorm: bool = Fa
     model = DCA.variant(variant, ae_type=ae_type, hidden=(8, 4, 8), batchnorm=batchnorm, hidden_dropout=0.1, l2=1e-3)
     model.fit(cells, epochs=2, batch_size=16, validation_split=0.25)
     return model, model.denoise(cells)
+
+
+def student(cells: anndata.AnnData, kind: str) -> Pinned:
+    model = Student(kind=kind, size_factor="total_median")
+    model.fit(cells, epochs=2, batch_size=16)
+    return model, model.parameters(cells)["mean"]
 
 
 def db_aae(cells: anndata.AnnData, variant: str) -> Pinned:
@@ -68,6 +75,7 @@ VARIANTS = ("faithful", "repaired")
 CASES: dict[str, tuple[Callable[..., Pinned], tuple]] = {
     **{f"dca {kind} {v}": (dca, (v, kind)) for kind in ("zinb-conddisp", "nb") for v in VARIANTS},
     **{f"dca batchnorm {v}": (dca, (v, "zinb-conddisp", True)) for v in VARIANTS},
+    **{f"student {kind}": (student, (kind,)) for kind in ("I", "IV")},
     **{f"db-aae {v}": (db_aae, (v,)) for v in VARIANTS},
     **{f"dr-a {v}": (dr_a, (v,)) for v in VARIANTS},
     **{f"cvae {v}": (cvae, (v,)) for v in VARIANTS},
