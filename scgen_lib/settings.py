@@ -222,11 +222,11 @@ class Settings:
             A change of a released value that `except_for` does not name.
         """
         released = {name: a.option.released for name, a in arguments(cls).items() if a.deviates}
-        for name in changes.keys() & released.keys():
-            if plain(changes[name]) != plain(released[name]) and name not in except_for:
+        for name, value in changes.items():
+            if name in released and plain(value) != plain(released[name]) and name not in except_for:
                 raise ParameterError(
                     f"expected {name} = {released[name]!r}, as in the released code, in the faithful model, got "
-                    f"{changes[name]!r}: leave it out, or change the repaired model, {cls.__name__}({name}=…)"
+                    f"{value!r}: leave it out, or change the repaired model, {cls.__name__}({name}=…)"
                 )
         return cls(**released | changes)
 
@@ -269,8 +269,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
-        for name in bound.arguments.keys() & found.keys():
-            bound.arguments[name] = found[name].check(bound.arguments[name])
+        for name, argument in found.items():
+            if name in bound.arguments:
+                bound.arguments[name] = argument.check(bound.arguments[name])
         return function(*bound.args, **bound.kwargs)
 
     wrapper.__doc__ = document(function.__doc__, found)

@@ -27,7 +27,7 @@ import yaml
 from scgen_book import cells
 from scgen_book.strict_yaml import read_texts
 from scgen_lib.errors import ParameterError
-from scgen_lib.values import REFUSED, follows, is_rule, type_told
+from scgen_lib.values import REFUSED, follows, is_rule, parts, type_told
 
 Spec = dict[str, "Parameter"]
 
@@ -89,8 +89,7 @@ class Parameter:
 
 def _coerce(value: object, declared: object) -> object:
     """Return the value in the declared type, or ``REFUSED``."""
-    options = typing.get_args(declared) if isinstance(declared, types.UnionType) else (declared,)
-    options = sorted(options, key=lambda option: option is not types.NoneType)
+    options = sorted(parts(declared), key=lambda option: option is not types.NoneType)
     if isinstance(value, str) and str not in options and any(map(typing.get_origin, options)):
         value = read_texts(value)
     for option in options:
