@@ -80,6 +80,11 @@ class AnnDataModel:
         """The arguments of the constructor by themselves, as the net takes them."""
         return self.net_type.settings_type(**self.values())
 
+    def _fit_net(self, arrays: training.Arrays, **options: Any) -> Self:
+        """Train the compiled net with the model's seed, keep the history, and return the model; see `training.fit`."""
+        self.history = training.fit(self.net, arrays, seed=self.seed, **options)
+        return self
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the fitted model to one file, ``.keras``; a file that is there stays whole until the new one is."""
         if os.fspath(path)[-6:] != ".keras":

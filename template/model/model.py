@@ -73,17 +73,14 @@ class MyMethod(MyMethodSettings, AnnDataModel):
         note = {"var_names": list(adata.var_names)}
         self.net = MyMethodNet(counts.shape[1], self.settings, standardiser=standardiser, note=note)
         self.net.compile(optimizer=keras.optimizers.Adam(self.learning_rate))
-        self.history = training.fit(
-            self.net,
+        return self._fit_net(
             self._arrays(counts),
             epochs=epochs,
             batch_size=batch_size,
-            seed=self.seed,
             callbacks=callbacks,
             checkpoint=checkpoint,
             progress=progress,
         )
-        return self
 
     def _arrays(self, counts: Matrix) -> training.Arrays:
         return {"counts": counts, "size_factor": self.net.standardiser.factors(counts)[:, None]}

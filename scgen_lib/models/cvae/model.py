@@ -133,12 +133,10 @@ class CVAE(CVAESettings, AnnDataModel):
         optimizer = {"class_name": self.optimizer, "config": {"learning_rate": self.learning_rate}}
         self.net.compile(optimizer=keras.optimizers.get(optimizer))
         arrays = self._arrays(counts, codes)
-        self.history = training.fit(
-            self.net,
+        self._fit_net(
             arrays,
             epochs=epochs,
             batch_size=batch_size,
-            seed=self.seed,
             rows=rows,
             validation_rows=validation,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=self._warm_up), *callbacks],

@@ -247,18 +247,15 @@ class DBAAE(DBAAESettings, AnnDataModel):
         self.net = net = kind(x.shape[1], self.settings, mean_bias=means, note=note)
         net.compile(optimizer=optimizers.named(self.optimizer, learning_rate=self.learning_rate))
         net.jit = epochs * -(-len(rows) // batch_size) * sum(math.prod(w.shape) for w in net.weights) >= XLA_PAYS
-        self.history = training.fit(
-            net,
+        return self._fit_net(
             {"x": x},
             epochs=epochs,
             batch_size=min(batch_size, len(rows)) if self.cap_batch_size else batch_size,
-            seed=self.seed,
             rows=rows,
             order=order or self.order,
             callbacks=[_EpochLogs(), *callbacks],
             **options,
         )
-        return self
 
     @property
     def order(self) -> training.Order:

@@ -119,19 +119,16 @@ class DCA(DCASettings, AnnDataModel):
         if len(validation) and early_stop:
             best = self.keep_weights == "best"
             watchers.append(keras.callbacks.EarlyStopping("val_loss", patience=early_stop, restore_best_weights=best))
-        self.history = training.fit(
-            self.net,
+        return self._fit_net(
             arrays,
             epochs=epochs,
             batch_size=batch_size,
-            seed=self.seed,
             rows=rows,
             validation_rows=validation,
             callbacks=watchers,
             checkpoint=checkpoint,
             progress=progress,
         )
-        return self
 
     def _arrays(self, counts: Matrix, standardiser: Standardiser) -> training.Arrays:
         return {

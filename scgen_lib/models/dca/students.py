@@ -222,18 +222,15 @@ class Student(StudentSettings, AnnDataModel):
             if epoch + 1 in snapshots and math.isfinite(logs["loss"]):
                 self.snapshots[epoch + 1] = self.net.get_weights()
 
-        self.history = training.fit(
-            self.net,
+        return self._fit_net(
             self._arrays(counts),
             epochs=epochs,
             batch_size=batch_size,
-            seed=self.seed,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep)],
             may_diverge=True,
             checkpoint=checkpoint,
             progress=progress,
         )
-        return self
 
     def at(self, epoch: int) -> Self:
         """Put the weights of a snapshot into the net, and return the model."""

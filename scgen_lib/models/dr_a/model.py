@@ -136,12 +136,10 @@ class DRA(DRASettings, AnnDataModel):
             starts = rng.integers(0, len(rows) - batch_size, n // batch_size)
             return rows[starts[:, None] + np.arange(batch_size)].ravel()
 
-        history = training.fit(
-            self.net,
+        self._fit_net(
             arrays,
             epochs=epochs,
             batch_size=batch_size,
-            seed=self.seed,
             rows=rows,
             order=windows,
             callbacks=callbacks,
@@ -152,7 +150,7 @@ class DRA(DRASettings, AnnDataModel):
             name.replace("_exp", "_min"): [-math.log(v) if v else math.inf for v in values]
             if name.endswith("_exp")
             else values
-            for name, values in history.items()
+            for name, values in self.history.items()
         }
         return self
 

@@ -177,12 +177,10 @@ class ScGAN(ScGANSettings, AnnDataModel):
         if log_dir is not None:
             some = training.dense(arrays["x"][:batch_size]), arrays["label"][:batch_size]
             watchers.append(Summaries(log_dir, *some, histograms_every))
-        self.history = training.fit(
-            self.net,
+        self._fit_net(
             arrays,
             epochs=steps // block,
             batch_size=self.net.critic_updates * batch_size,
-            seed=self.seed,
             order=permutations,
             callbacks=watchers,
             checkpoint=checkpoint,
