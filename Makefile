@@ -17,19 +17,21 @@ unexport PIP_TARGET PIP_PREFIX PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 
 book: run
-	$(MAKE) pages html
+	@$(MAKE) --no-print-directory pages html
 	@echo "The book is in $(HTML)"
 
-# A run that fails does not end the build here: the next step names each one and ends it.
+# It names each run that fails, and ends the build. Its profile is `default`, which Snakemake would say in a line more.
 run: $(READY)
-	-$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --config edition=$(EDITION)
+	@echo "Running the $(EDITION) edition"
+	@$(BIN)/python -m snakemake --snakefile workflow/Snakefile --cores $(CORES) --config edition=$(EDITION) \
+	  --workflow-profile none --rerun-triggers params --rerun-incomplete --nolock --keep-going --quiet progress rules host
 
 pages: $(READY)
-	$(BIN)/python -m scgen_lib.cli pages --edition $(EDITION)
+	@$(BIN)/python -m scgen_lib.cli pages --edition $(EDITION)
 
 html: $(READY)
-	$(BIN)/python $(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python tools/check_pages.py
+	@$(BIN)/python tools/build_book.py
+	@$(BIN)/python tools/check_pages.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --no-loadscope-reorder
@@ -45,6 +47,7 @@ browser:
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) tools/check-machine
+	@echo "Installing the locked packages into .venv, some minutes"
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

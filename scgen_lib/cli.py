@@ -34,7 +34,7 @@ def _added() -> dict[str, EntryPoint]:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def scgen() -> None:
-    """Fetch data, run a notebook or a row of a comparison, write the book's generated pages."""
+    """Fetch data, run a notebook or a row of an experiment, write the book's generated pages."""
 
 
 @scgen.command()

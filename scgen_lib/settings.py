@@ -159,7 +159,14 @@ def option(
 ) -> Any:
     """Declare a field of `Settings`: its default, and what an `Option` says."""
     told = Option(legal, meaning, released, finding, origin, flat)
+    default = _Fixed(default) if isinstance(default, dict) else default
     return dataclasses.field(default=default, metadata={"option": told})
+
+
+class _Fixed(dict):
+    """A mapping that a dataclass takes for a default, since nobody writes into it."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 @typing.dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -51,9 +51,10 @@ def copy_project():
 
 @pytest.fixture(scope="session")
 def write_notebook():
-    """Write a notebook that follows the contract of the chapters: title, parameters, check, then the given cells."""
+    """Write a notebook that follows the contract of the chapters: title, parameters, check, then the given cells;
+    one of a `chapter` takes what that declares too."""
 
-    def write(path, *cells, parameters="", text="Does it run?"):
+    def write(path, *cells, parameters="", text="Does it run?", chapter=None):
         code = nbformat.v4.new_code_cell
         declared = "\n".join([
             *parameters.splitlines(),
@@ -66,7 +67,7 @@ def write_notebook():
             cells=[
                 nbformat.v4.new_markdown_cell(f"# A small chapter\n\n{text}"),
                 code(declared, metadata={"tags": ["parameters"]}),
-                code(CHECK),
+                code(CHECK.replace("globals()", f"globals(), {chapter!r}") if chapter else CHECK),
                 *[cell if isinstance(cell, dict) else code(cell) for cell in cells],
             ],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},

@@ -139,7 +139,8 @@ def test_jobs_of_kubernetes_have_a_gpu_each_and_leave_all_results_on_the_volume(
     }, done.stderr + (tmp_path / "pods.log").read_text()  # fmt: skip
     assert (project / "results/sweep/report.md").read_text().endswith(
         "1 of 2 runs have finished. The others:\n\n"
-        "- bad: ValueError: no cells left; see results/sweep/bad/failed.ipynb.\n"
+        "- bad: ValueError: no cells left, in code cell 4 of 5; see results/sweep/bad/failed.ipynb and "
+        "results/sweep/bad/run.log.\n"
     )  # fmt: skip
     assert len(cluster.jobs) == 2
     for manifest, _ in cluster.jobs.values():

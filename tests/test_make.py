@@ -1,5 +1,6 @@
 """The Makefile and what it asks of a machine."""
 
+import json
 import os
 import runpy
 import shutil
@@ -7,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from scgen_book import provenance
+from scgen_book.batch import editions
 
 CHECK = provenance.ROOT / "tools" / "check-machine"
 
@@ -62,6 +65,31 @@ def checkout(tmp_path):
     return tmp_path
 
 
+def test_make_runs_as_the_default_profile_does(checkout):
+    (checkout / ".venv" / "ready").write_text(str(checkout))
+    words = " ".join(make(checkout, "-n", "run")).replace("\\", "").split()
+    profile = yaml.safe_load((provenance.ROOT / "workflow/profiles/default/config.yaml").read_text())
+    for name, value in profile.items():
+        place = words.index(f"--{name}") + 1
+        given = [] if value is True else value
+        assert words[place : place + len(given)] == given
+    assert words[words.index("--workflow-profile") + 1] == "none"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_build_of_the_pages_shows_what_is_wrong_and_keeps_the_rest(tmp_path, status):
+    said = ["reading sources", *["\x1b[31mWARNING: no such page\x1b[0m"] * 2, "writing output"]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "bin" / "jupyter-book").write_text(f"import sys; print('\\n'.join({said!r})); sys.exit({status})")
+    command = [tmp_path / "bin" / "python", provenance.ROOT / "tools" / "build_book.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "Building the pages\n")
+    wrong = "WARNING: no such page\nThe pages were not built. All that was said: _build/build.log\n"
+    assert done.stderr == (wrong if status else "")
+    assert "writing output" in (tmp_path / "_build/build.log").read_text()
+
+
 def make(checkout, *arguments):
     foreign = {"PIP_USER": "1", "PIP_TARGET": "/elsewhere", "PYTHONPATH": "/elsewhere"}
     command = ["make", "--no-print-directory", *arguments]
@@ -96,3 +124,20 @@ def test_no_program_is_started_by_a_first_line_that_names_the_place_of_the_check
     for target in ("run", "pages", "html", "test", "lint"):
         for line in make(checkout, "-n", target):
             assert not line.startswith(".venv/bin/") or line.startswith(".venv/bin/python "), line
+
+
+def test_the_durations_of_an_edition_are_kept_for_a_first_build(tmp_path):
+    for name, status in (("one", "ok"), ("two", "failed")):
+        (tmp_path / "results/quick" / name).mkdir(parents=True)
+        entry = {"run": name, "status": status, "duration_s": 3.5}
+        (tmp_path / "results/quick" / name / "run.json").write_text(json.dumps(entry))
+    (tmp_path / "workflow" / "editions").mkdir(parents=True)
+    assert editions.durations("quick", tmp_path / "workflow" / "editions") == {}
+    subprocess.run([sys.executable, provenance.ROOT / "tools" / "keep-durations"], cwd=tmp_path, check=True)
+    assert editions.durations("quick", tmp_path / "workflow" / "editions") == {"one": 3.5}
+
+
+@pytest.mark.parametrize("edition", ["quick", "paper"])
+def test_durations_are_kept_of_runs_that_there_are(edition):
+    folder = provenance.ROOT / "workflow" / "editions"
+    assert set(editions.durations(edition, folder)) <= set(editions.read_edition(folder / f"{edition}.yml"))

@@ -1,7 +1,6 @@
 """Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -12,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from scgen_book import parameters, provenance
+from scgen_book import experiments, parameters, provenance
 from scgen_lib.errors import ParameterError
 
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
@@ -44,7 +43,9 @@ def test_a_notebook_checks_its_parameters_in_the_cell_after_them(path):
     assert {"seed", "fast", "edition", "out"} <= set(spec)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     (place,) = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
-    assert "parameters.check_namespace(globals())" in code[place + 1].source
+    # the notebook of a registered chapter takes what that declares as well
+    chapter = f', "{path.stem}"' if path.stem in experiments.CHAPTERS else ""
+    assert f"parameters.check_namespace(globals(){chapter})" in code[place + 1].source
     # no other cell is taken for it in a live session
     assert [i for i, cell in enumerate(code) if parameters._is_parameters_cell(cell.source)] == [place]
 
@@ -66,25 +67,10 @@ def test_a_seed_is_what_all_that_takes_it_can_take(path):
 def test_a_file_can_be_the_other_way_round(path):
     assert parameters.from_notebook(path)["transpose"].default is False
     code = "".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    assert "transpose=transpose" in code or '"transpose": transpose' in code or "settings_of(settings)" in code
-
-
-def test_a_parameter_file_that_asks_for_clusters_gets_them(tmp_path):
-    notebook = provenance.ROOT / "notebooks" / "scgan.ipynb"
-    code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    content = {"input_ds": {"clustering": {"res": 0.3}}, "model": {"type": "cscGAN"}}
-    (tmp_path / "parameters.json").write_text(json.dumps({"experiments": {"mine": content}}))
-
-    def prepared(**given):
-        namespace = parameters.check({"parameters_json": str(tmp_path / "parameters.json")} | given,
-                                     parameters.from_notebook(notebook))  # fmt: skip
-        namespace |= {"settings": dict(namespace)}  # what the cell before returns
-        exec(code[2], namespace)
-        return namespace
-
-    asked = prepared()
-    assert (asked["clusters"], asked["resolution"]) == (True, 0.3)
-    assert prepared(label_key="mine")["clusters"] is False
+    # the notebook loads the data itself, or its rows do
+    names = experiments.chapter(path.stem).experiments if path.stem in experiments.CHAPTERS else ()
+    rows = any(experiments.settings_of(experiments.get(name), {"transpose": True}) for name in names)
+    assert "transpose=transpose" in code or '"transpose": transpose' in code or rows
 
 
 def test_the_book_can_draw_every_formula():

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pytest
 
+from scgen_book import experiments, parameters
 from scgen_lib import values
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
@@ -188,27 +189,54 @@ def test_types_are_told_as_a_parameters_cell_spells_them():
     assert told(Literal["a", "b"] | None) == "str | None"
 
 
-# The models and functions of a chapter, whose parameters cell has a line for each of their arguments.
-CHAPTERS = {"cvae": (CVAE, split), "db_aae": (DBAAE,), "dca": (DCA, Student), "dr_a": (DRA,), "scgan": (ScGAN, process)}
+# The models and functions of a paper, whose arguments are parameters of its chapter.
+MODELS = {"cvae": (CVAE, split), "db_aae": (DBAAE,), "dca": (DCA, Student), "dr_a": (DRA,), "scgan": (ScGAN, process)}
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_parameters_cells_have_the_declared_lines(chapter):
+def lines_of(chapter):
+    """The lines of the parameters cell of a chapter by name."""
     notebook = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
     cell = next("".join(c["source"]) for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", ()))
-    lines = {line.partition(":")[0]: line for line in cell.splitlines()}
-    for of in CHAPTERS[chapter]:
-        methods = [getattr(of, name) for name in ("fit", "tune") if hasattr(of, name)]
-        for argument in [a for one in (of, *methods) for a in arguments(one).values()]:
-            if argument.flat is None:
-                continue
-            line = lines[argument.flat]
-            # a line of the chapter's own says so
-            if ": here " in line:
-                continue
-            default = ast.literal_eval(ast.parse(line).body[0].value)
-            own = () if default is None and argument.deviates else (default,)
-            assert line == argument.line(*own)
+    return {line.partition(":")[0]: line for line in cell.splitlines()}
+
+
+@pytest.mark.parametrize("chapter", experiments.CHAPTERS)
+def test_the_parameters_cells_have_the_declared_lines(chapter):
+    lines, found = lines_of(chapter), {}
+    for of in experiments.chapter(chapter).declared:
+        for argument in arguments(of).values():
+            found.setdefault(argument.flat, argument)  # of two models that share a name, the first
+    shown = set(found) & set(lines)
+    assert shown
+    for name in shown:
+        line, argument = lines[name], found[name]
+        # a line of the chapter's own says so
+        if ": here " in line:
+            continue
+        default = ast.literal_eval(ast.parse(line).body[0].value)
+        own = () if default is None and argument.deviates else (default,)
+        assert line == argument.line(*own)
+
+
+@pytest.mark.parametrize("chapter", MODELS)
+def test_every_argument_of_a_papers_model_is_a_parameter_of_its_chapter(chapter):
+    known = lines_of(chapter) | parameters.declared(chapter)
+    for of in MODELS[chapter]:
+        for one in (of, *(getattr(of, name) for name in ("fit", "tune") if hasattr(of, name))):
+            assert {a.flat for a in arguments(one).values() if a.flat is not None} <= set(known)
+
+
+def test_a_mapping_may_be_a_default_and_belongs_to_nobody():
+    @declared
+    class Epochs(Settings):
+        """Epochs by method."""
+
+        epochs: Mapping[str, int] = option({}, "in [1, inf)", "epochs by method")
+
+    first, second = Epochs(), Epochs(epochs={"dca": 3})
+    first.epochs["dca"] = 9
+    assert (Epochs().values(), second.values()) == ({"epochs": {}}, {"epochs": {"dca": 3}})
+    assert arguments(Epochs)["epochs"].line() == "epochs: dict[str, int] = {}  # in [1, inf): epochs by method"
 
 
 def test_a_type_checker_knows_the_constructor(tmp_path):

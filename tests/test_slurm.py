@@ -6,10 +6,12 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,10 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel"
 MISSING = [name for name in NEEDED if not shutil.which(name, path=PATH)]
 PLUGIN = "snakemake_executor_plugin_slurm"
 MISSING += [PLUGIN] if importlib.util.find_spec(PLUGIN) is None else []
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no SLURM here ({', '.join(MISSING)}): run tools/install-slurm")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"no SLURM here ({', '.join(MISSING)}): run tools/install-slurm"),
+]
 
 # Two files that are always there stand for two GPUs: SLURM counts them and hands them out.
 GRES = "NodeName={host} Name=gpu File=/dev/zero\nNodeName={host} Name=gpu File=/dev/full\n"
@@ -143,9 +148,9 @@ def project(tmp_path, write_notebook):
     return tmp_path
 
 
-def snakemake(project, environment, *options):
+def snakemake(project, environment, *options, config=("sweep=sweep.csv", "notebook=one.ipynb")):
     command = [sys.executable, "-m", "snakemake", "--snakefile", provenance.ROOT / "workflow" / "Snakefile", *options]
-    command += ["--config", "sweep=sweep.csv", "notebook=one.ipynb", "threads=2"]
+    command += ["--config", *config, "threads=2"]
     return subprocess.Popen(
         command, cwd=project, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -157,10 +162,12 @@ def ran(project):
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
+PROFILE = ["--workflow-profile", "slurm", "--retries", "1", "--latency-wait", "5", "--slurm-no-account"]
+PROFILE += ["--slurm-init-seconds-before-status-checks", "2", "--default-resources", "gpu=1", "mem_mb=500"]
+
+
 def test_a_sweep_on_slurm_finishes_the_good_runs_repeats_a_cancelled_one_and_reports_a_failed_one(slurm, project):
-    profile = ["--workflow-profile", "slurm", "--retries", "1", "--latency-wait", "5", "--slurm-no-account"]
-    profile += ["--slurm-init-seconds-before-status-checks", "2", "--default-resources", "gpu=1", "mem_mb=500"]
-    process = snakemake(project, slurm, *profile)
+    process = snakemake(project, slurm, *PROFILE)
     try:
         while "6" not in [level for level, _, _ in ran(project)]:
             assert process.poll() is None, process.stdout.read()
@@ -182,7 +189,8 @@ def test_a_sweep_on_slurm_finishes_the_good_runs_repeats_a_cancelled_one_and_rep
     report = (project / "results/sweep/report.md").read_text()
     assert report.endswith(
         "5 of 6 runs have finished. The others:\n\n"
-        "- level5: ValueError: no cells left; see results/sweep/level5/failed.ipynb.\n"
+        "- level5: ValueError: no cells left, in code cell 4 of 5; see results/sweep/level5/failed.ipynb and "
+        "results/sweep/level5/run.log.\n"
     )
     with (project / "results/sweep/records.csv").open() as file:
         assert {row["run"]: row["value"] for row in csv.DictReader(file)} == {
@@ -198,3 +206,59 @@ def test_a_sweep_on_slurm_finishes_the_good_runs_repeats_a_cancelled_one_and_rep
     assert process.returncode == 0, output
     assert [level for level, _, _ in ran(project)] == ["5"]
     assert "6 of 6 runs have finished." in (project / "results/sweep/report.md").read_text()
+
+
+ROWS = {
+    "dca": {"fast": True, "seeds": [0], "parts": ["A"]},
+    "dr_a": {"fast": True, "seeds": [0], "z_dims": [2, 5]},
+}
+
+
+def test_rows_of_two_papers_are_jobs_and_a_killed_one_is_tried_again(slurm, tmp_path):
+    edition = {
+        name: {"notebook": f"notebooks/{name}.ipynb", "page": name, "parameters": given, "sweep": True}
+        for name, given in ROWS.items()
+    }
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "rows.yml").write_text(json.dumps(edition))
+    shutil.copytree(provenance.ROOT / "notebooks", tmp_path / "notebooks")
+    config = ("edition=rows", "editions_dir=sweeps")
+    process = snakemake(tmp_path, slurm, *PROFILE, config=config)
+    folder, killed = tmp_path / "results" / "rows", None
+    try:
+        while killed is None:
+            assert process.poll() is None, process.stdout.read()
+            killed = next((row for row in running_rows(tmp_path) if "likelihoods" in row[1]), None)
+            time.sleep(0.2)
+        os.kill(killed[0], signal.SIGKILL)
+        output, _ = process.communicate(timeout=900)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    rows = [json.loads(path.read_text()) for path in folder.glob("*/rows/*.json")]
+    assert len(rows) >= 20
+    assert {row["experiment"].partition(".")[0] for row in rows} == set(ROWS)
+    (again,) = [
+        row for row in rows if all(word in killed[1] for word in (row["experiment"], f"method={row['method']}"))
+    ]
+    assert again["status"] == "ok"
+    # what the notebooks needed was there: they have computed no row themselves
+    written = {path: path.stat().st_mtime for path in folder.glob("*/rows/*.json")}
+    assert all(time < (folder / path.parts[-3] / "records.json").stat().st_mtime for path, time in written.items())
+    assert {path.stem for path in (tmp_path / "book" / "executed").glob("*.ipynb")} == set(ROWS)
+
+
+def running_rows(project):
+    """The processes on this project that compute a row in a process of its own: number and command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_text().replace("\0", " ")
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            above = Path(f"/proc/{parent}/cmdline").read_text().replace("\0", " ")
+            here = os.readlink(path / "cwd") == str(project)
+        except OSError:
+            continue
+        if here and "multiprocessing" in command and " row " in above:
+            found.append((int(path.name), above))
+    return found

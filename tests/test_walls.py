@@ -1,11 +1,13 @@
-"""Walls of the house: who may import whom, how long a module may be, and where an argument is declared."""
+"""Walls of the house: who may import whom, how long modules and cells may be, and where an argument is declared."""
 
 import ast
+import importlib
 import inspect
 
+import nbformat
 import pytest
 
-from scgen_book import provenance
+from scgen_book import experiments, notebooks, parameters, provenance
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.db_aae import DBAAE
 from scgen_lib.models.dca import DCA
@@ -17,7 +19,7 @@ from scgen_lib.settings import arguments
 LIBRARY = sorted((provenance.ROOT / "scgen_lib").rglob("*.py"))
 BOOK = sorted((provenance.ROOT / "book" / "scgen_book").rglob("*.py"))
 # Parts of the book that stand above the others, from the lowest. The pages ask the batch which runs there are.
-ABOVE = ["plots", "batch", "pages", "cli"]
+ABOVE = ["plots", "chapters", "batch", "pages", "cli"]
 OF_THE_BOOK = {"scgen_book", "papermill", "nbformat", "seaborn", "snakemake", "jupyter_book", "matplotlib"}
 
 
@@ -65,3 +67,82 @@ def test_an_argument_of_a_model_is_declared_once(model):
     for name, argument in (declared | arguments(model.fit)).items():
         assert argument.option.meaning, name
         assert argument.documented() in (inspect.getdoc(model) + inspect.getdoc(model.fit)), name
+
+
+# The chapters ---------------------------------------------------------------------------------------------------------
+
+each = pytest.mark.parametrize("chapter", experiments.CHAPTERS)
+
+
+def code_of(chapter):
+    """The sources of the code cells of a chapter's notebook."""
+    cells = nbformat.read(notebooks.path(chapter), as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+def lines(source):
+    return [line for line in source.splitlines() if line.strip()]
+
+
+def test_the_chapters_are_the_notebooks():
+    assert sorted(experiments.CHAPTERS) == sorted(path.stem for path in (provenance.ROOT / "notebooks").glob("*.ipynb"))
+
+
+@each
+def test_a_notebook_can_be_read_with_its_code_shown(chapter):
+    code = code_of(chapter)
+    assert sum(len(lines(source)) for source in code) <= 250
+    assert max(len(lines(source)) for source in code) <= 40
+    for source in code:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                assert node.end_lineno - node.lineno < 10, node.name
+
+
+@each
+def test_the_experiments_of_a_chapter_are_there_and_asked_for(chapter):
+    names = experiments.chapter(chapter).experiments
+    assert names
+    asked = {n.value for source in code_of(chapter) for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant)}
+    for name in names:
+        assert experiments.get(name).name == name
+        assert name in asked, f"{name} is not asked for in notebooks/{chapter}.ipynb"
+    # and none is there that nobody computes
+    folder = provenance.ROOT / "book" / "scgen_book" / "experiments" / chapter
+    modules = [importlib.import_module(f"scgen_book.experiments.{chapter}.{path.stem}") for path in folder.glob("*.py")]
+    assert {module.EXPERIMENT.name for module in modules if hasattr(module, "EXPERIMENT")} == set(names)
+    assert len(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body) == 1
+
+
+@each
+def test_a_parameter_of_a_chapter_is_declared_in_one_place(chapter):
+    found = experiments.chapter(chapter)
+    assert found.name == chapter
+    # what a chapter declares for itself, no model declares, unless the chapter takes other values
+    own, others = {}, {}
+    for of in found.declared:
+        target = own if of.__module__.startswith("scgen_book.") else others
+        target |= {argument.flat: argument for argument in arguments(of).values() if argument.flat is not None}
+    for name in own.keys() & others.keys():
+        first, second = ((a.type, a.default, a.legal) for a in (own[name], others[name]))
+        assert first != second, name
+    cell = parameters.from_notebook(notebooks.path(chapter))
+    shown = next(source for source in code_of(chapter) if parameters._is_parameters_cell(source))
+    assert len(cell) == len([line for line in lines(shown) if not line.startswith("#")])
+    # a row is decided by parameters that there are
+    known = cell | parameters.declared(chapter)
+    for name in found.experiments:
+        settings = [of for of in experiments.get(name).settings if isinstance(of, str)]
+        assert set(settings) <= set(known), name
+    run = {"seed", "seeds", "fast", "edition", "rows", "out", "transpose"}
+    assert run <= set(cell), run - set(cell)
+
+
+@each
+def test_at_test_size_only_values_of_known_parameters_change(chapter):
+    spec = parameters.from_notebook(notebooks.path(chapter)) | parameters.declared(chapter)
+    values = experiments.complete(chapter, parameters.check({}, spec))
+    small = experiments.chapter(chapter).fast(values)
+    assert small
+    for name, value in small.items():
+        spec[name].check(value)

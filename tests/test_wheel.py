@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from scgen_book import provenance
+from scgen_book.experiments import CHAPTERS
 from scgen_lib import __version__
 
 PROJECT = tomllib.loads((provenance.ROOT / "pyproject.toml").read_text())["project"]
@@ -29,9 +30,9 @@ CITATION = yaml.safe_load((provenance.ROOT / "CITATION.cff").read_text())
 def built(tmp_path_factory):
     """Folder of wheel and source archive, built from a copy, since a build leaves files in its tree."""
     root, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(provenance.ROOT / name, root)
-    for package in PACKAGES:
+    for package in (*PACKAGES, "notebooks"):
         shutil.copytree(
             provenance.ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
         )
@@ -125,6 +126,7 @@ def test_the_wheel_has_every_file_of_both_packages(wheel):
     for package in (provenance.ROOT / name for name in PACKAGES):
         files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
         expected |= {path.relative_to(package.parent).as_posix() for path in files}
+    expected |= {f"scgen_book/_notebooks/{chapter}.ipynb" for chapter in CHAPTERS}
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == expected
     assert {"scgen_lib/data/registry.toml", "scgen_book/papers/dca.yml"} <= packed
@@ -134,7 +136,7 @@ def test_the_source_archive_can_build_the_wheel(built):
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "scgen_lib/data/registry.toml"} <= names
-    assert "book/scgen_book/papers/dca.yml" in names
+    assert {"book/scgen_book/papers/dca.yml", "notebooks/dca.ipynb", "setup.py"} <= names
 
 
 def test_the_library_works_without_the_repository(scgen, tmp_path):
@@ -179,6 +181,20 @@ def test_a_notebook_runs_without_the_repository(scgen, tmp_path, write_notebook)
     run(scgen, tmp_path, "scgen", "run", "tiny.ipynb", "out.ipynb", "-p", "seed", "3", "--run-dir", "mine")
     assert str(scgen.parent / "lib") in (tmp_path / "out.ipynb").read_text()
     assert (tmp_path / "mine" / "records.json").exists()
+
+
+def test_a_chapter_runs_by_its_name_without_the_repository(scgen, tmp_path):
+    where = run(scgen, tmp_path, "python", "-c", "from scgen_book import notebooks; print(notebooks.path('dca'))")
+    assert where.startswith(str(scgen.parent / "lib"))
+    # refused by the parameters of the notebook that was found
+    line = run(scgen, tmp_path, "scgen", "run", "dca", "mine.ipynb", "-p", "epocs", "3", fails=2)
+    assert line == "expected a parameter of this notebook, got epocs: did you mean epochs?\n"
+    line = run(scgen, tmp_path, "scgen", "run", "dcaa", "mine.ipynb", fails=2)
+    assert line.count("\n") == 1
+    assert ", ".join(CHAPTERS) in line
+    # the versions of the packages stand for the lock file in the key of a result
+    code = "from scgen_book import provenance; print(provenance.packages() == provenance.versions())"
+    assert run(scgen, tmp_path, "python", "-c", code) == "True\n"
 
 
 def test_the_version_is_the_same_everywhere(wheel):

@@ -1,16 +1,16 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
-import nbformat
 import pandas as pd
 import pytest
 import yaml
 
-from scgen_book import comparisons, provenance
+from scgen_book import experiments, provenance
 
 SNAKEFILE = provenance.ROOT / "workflow" / "Snakefile"
 # Each run leaves a mark, so that what ran can be counted.
@@ -123,19 +123,38 @@ def test_a_run_that_fails_is_said_in_one_line_and_stops_no_other(project, write_
     write_notebook(project / "notebooks" / "two.ipynb", "raise ValueError('no cells left')", parameters=LEVEL)
     status, output = snakemake(project)
     assert status == 1
-    assert "two.ipynb stopped with ValueError: no cells left; see results/quick/two/failed.ipynb.\n" in output
+    line = "- two: ValueError: no cells left, in code cell 4 of 4; see results/quick/two/failed.ipynb and "
+    assert f"{line}results/quick/two/run.log.\n" in output
+    assert output.count("no cells left") == 1
+    assert len(output.splitlines()) == 8, output
     assert pages(project) == ["one.ipynb"]
     entry = json.loads((project / "results/quick/two/run.json").read_text())
     assert (entry["status"], entry["error"]) == ("failed", "ValueError: no cells left")
+
+
+def test_a_batch_says_a_line_a_run_and_the_noise_of_libraries_goes_to_the_log(project, write_notebook):
+    loud = "import subprocess; _ = subprocess.run('echo oneDNN is on >&2', shell=True)"
+    write_notebook(project / "notebooks" / "one.ipynb", loud, parameters=LEVEL)
+    status, output = snakemake(project)
+    assert status == 0
+    said = [line for line in output.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert sorted(line.partition("  ")[0] for line in said) == ["one", "one", "two", "two"]
+    assert sum("  starts" in line for line in said) == sum("  done in " in line for line in said) == 2
+    assert "oneDNN is on" in (project / "results/quick/one/run.log").read_text()
+    # how long the same run took is said beforehand
+    write_edition(project, one=3, two=2)
+    assert re.search(r"^one  starts, about 5 s left$", snakemake(project)[1], re.MULTILINE)
+    assert "Nothing to be done" in snakemake(project)[1]
 
 
 @pytest.mark.parametrize("edition", ["quick", "paper"])
 def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
     from scgen_book import parameters
     from scgen_book.batch import editions
+    from scgen_book.cells import read_notebook
 
     for entry in editions.read_edition(provenance.ROOT / "workflow" / "editions" / f"{edition}.yml").values():
-        spec = parameters.from_notebook(provenance.ROOT / entry["notebook"])
+        spec = parameters.known(read_notebook(provenance.ROOT / entry["notebook"]), entry["parameters"])
         parameters.check({"edition": edition} | entry["parameters"], spec)
 
 
@@ -172,16 +191,23 @@ def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
     assert ran(root) == ["1"]
 
 
-# A comparison whose methods are a line each; it leaves a mark for each row that is computed.
+# An experiment whose methods are a line each; it leaves a mark for each row that is computed.
 TOY = """
 import os, signal, sys
-from scgen_book import comparisons
-from scgen_book.comparisons.protocol import Comparison, Method, Metric
+from pathlib import Path
+from scgen_book import experiments, notebooks
+from scgen_book.experiments.protocol import Chapter, Experiment, Method, Metric
+from scgen_lib.settings import Settings, declared, option
+
+@declared
+class Toy(Settings):
+    level: float = option(1e-05, "in [0, inf)", "level")
+    more: float = option(0.0, "in [0, inf)", "more")
 
 def mark(case, seed, settings):
     with open("ran.txt", "a") as file:
         file.write(f"{case}{seed}\\n")
-    return settings["level"] * case + seed
+    return settings["level"] * case + seed + settings["more"]
 
 def fail(case, seed, settings):
     raise OSError("no answer")
@@ -195,12 +221,15 @@ def take_along(case, seed, settings):
     os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
-COMPARISON = Comparison(
-    "denoising", {"good": Method(mark), "bad": Method(fail), "dies": Method(die), "falls": Method(take_along)},
+EXPERIMENT = Experiment(
+    "dca.toy", {"good": Method(mark), "bad": Method(fail), "dies": Method(die), "falls": Method(take_along)},
     {"error": Metric("error", "lower")}, lambda dataset, seed, settings: {"a": 1, "b": 2}[dataset],
-    lambda case, output, seed, settings: {"error": output},
+    lambda case, output, seed, settings: {"error": output}, (Toy,),
 )
-sys.modules["scgen_book.comparisons.denoising"] = sys.modules[__name__]
+CHAPTER = Chapter("dca", ("dca.toy",), (Toy,))
+for name in ("toy", "chapter"):
+    sys.modules[f"scgen_book.experiments.dca.{name}"] = sys.modules[__name__]
+notebooks.path = lambda chapter: Path("notebooks", f"{chapter}.ipynb")
 """
 ASKED = """\
 datasets: list[str] = ["a"]  # any: data
@@ -210,74 +239,78 @@ rows: str | None = None  # any: folder of rows
 level: float = 1e-05  # in [0, inf): level"""
 GATHER = """\
 from pathlib import Path
-from scgen_book import comparisons
+from scgen_book import experiments
+import scgen_book.experiments.rows
 
-values = {name: globals()[name] for name in ("level",)}
-assert comparisons.settings_of(parameters.check_namespace(globals())) == values
-table = comparisons.table("denoising", datasets=datasets, methods=methods, seeds=seeds, settings=values, folder=rows)
-table.to_csv(Path(out) / "comparison.csv", index=False)"""
+found = experiments.rows.run("dca.toy", dict(datasets=datasets, methods=methods, seeds=seeds, rows=rows, level=level))
+found.table.to_csv(Path(out) / "table.csv", index=False)"""
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory, write_notebook):
-    """A project with a comparison of which each row is a job."""
-    project = tmp_path_factory.mktemp("compared")
+def measured(tmp_path_factory, write_notebook):
+    """A project with a chapter of which each row is a job."""
+    project = tmp_path_factory.mktemp("measured")
     (project / "sitecustomize.py").write_text("import toy\n")
     (project / "toy.py").write_text(TOY)
-    write_notebook(project / "notebooks" / "denoising.ipynb", GATHER, parameters=ASKED)
+    write_notebook(project / "notebooks" / "dca.ipynb", GATHER, parameters=ASKED, chapter="dca")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(project), os.environ.get("PYTHONPATH")])))
-        compare(project, methods=["good", "bad", "dies", "falls"])
+        measure(project, methods=["good", "bad", "dies", "falls"])
         assert snakemake(project)[0] == 0
         yield project
 
 
-def compare(project, **asked):
+def measure(project, **asked):
     (project / "editions").mkdir(exist_ok=True)
-    entry = {"notebook": "notebooks/denoising.ipynb", "page": "denoising", "parameters": asked, "sweep": True}
-    (project / "editions" / "quick.yml").write_text(yaml.safe_dump({"denoising": entry}))
+    entry = {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": asked, "sweep": True}
+    (project / "editions" / "quick.yml").write_text(yaml.safe_dump({"dca": entry}))
 
 
 def rows(project):
-    table = pd.read_csv(project / "results/quick/denoising/comparison.csv").set_index(["dataset", "method", "seed"])
+    table = pd.read_csv(project / "results/quick/dca/table.csv").set_index(["dataset", "method", "seed"])
     return table.sort_index()
 
 
-def test_each_row_of_a_comparison_is_a_job_and_a_death_is_a_gap_with_its_reason(compared):
-    table = rows(compared)
+def test_each_row_of_an_experiment_is_a_job_and_a_death_is_a_gap_with_its_reason(measured):
+    table = rows(measured)
     assert table["value"].dropna().to_dict() == {("a", "good", 0): 1e-5}
     reason = table["reason"].xs("a")
     assert reason["bad", 0] == "OSError: no answer"
     assert reason["dies", 0] == ("Its process was ended by SIGKILL, most often for lack of memory, at try 2 of 2.")
     assert reason["falls", 0] == "Its job was ended 2 times before its end: out of memory, out of time or cancelled."
     # once for the row that answers, twice for those that die, and no more for the notebook, which only gathers
-    assert ran(compared) == ["10"] * 5
-    folder = compared / "results/quick/denoising/rows"
-    assert {path.name for path in folder.iterdir()} == {f"a__{m}__0.json" for m in ("good", "bad", "dies", "falls")}
+    assert ran(measured) == ["10"] * 5
+    folder = measured / "results/quick/dca/rows"
+    files = {f"dca.toy__a__{m}__0.json" for m in ("good", "bad", "dies", "falls")}
+    assert {path.name for path in folder.iterdir()} == files
 
 
-def test_the_same_comparison_started_twice_runs_nothing_and_more_seeds_run_only_themselves(compared):
-    assert snakemake(compared)[0] == 0
-    assert ran(compared) == []
-    compare(compared, methods=["good"], datasets=["a", "b"], seeds=[0, 1])
-    assert snakemake(compared)[0] == 0
-    assert ran(compared) == ["11", "20", "21"]
-    assert len(rows(compared)) == 4
+def test_the_same_rows_asked_for_twice_run_nothing_and_more_seeds_run_only_themselves(measured):
+    assert snakemake(measured)[0] == 0
+    assert ran(measured) == []
+    measure(measured, methods=["good"], datasets=["a", "b"], seeds=[0, 1])
+    assert snakemake(measured)[0] == 0
+    assert ran(measured) == ["11", "20", "21"]
+    assert len(rows(measured)) == 4
     # a row that is thrown away is computed again, and the page with it
-    (compared / "results/quick/denoising/rows/a__good__1.json").unlink()
-    page = compared / "book/executed/denoising.ipynb"
+    (measured / "results/quick/dca/rows/dca.toy__a__good__1.json").unlink()
+    page = measured / "book/executed/dca.ipynb"
     old = page.stat().st_mtime_ns
-    assert snakemake(compared)[0] == 0
-    assert ran(compared) == ["11"]
+    assert snakemake(measured)[0] == 0
+    assert ran(measured) == ["11"]
     assert page.stat().st_mtime_ns > old
 
 
-@pytest.mark.parametrize("name", comparisons.NAMES)
-def test_the_notebook_of_a_comparison_takes_settings_and_rows_as_its_jobs_do(name):
-    path = provenance.ROOT / "notebooks" / f"{name}.ipynb"
-    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    assert "comparisons.settings_of(" in code
-    assert "folder=rows" in code
+@pytest.mark.parametrize("chapter", experiments.CHAPTERS)
+def test_the_rows_of_a_chapter_can_be_jobs(chapter, tmp_path):
+    from scgen_book.batch import sweeps
+
+    entry = {"notebook": str(provenance.ROOT / "notebooks" / f"{chapter}.ipynb"), "page": "p", "sweep": True}
+    (tmp_path / "quick.yml").write_text(yaml.safe_dump({"run": entry | {"parameters": {}}}))
+    run = sweeps.edition("quick", str(tmp_path)).runs["run"]
+    assert run.rows
+    assert {row.experiment for row in run.rows.values()} <= set(experiments.chapter(chapter).experiments)
+    assert run.given["rows"] == "results/quick/run/rows"
 
 
 def test_the_profiles_share_what_the_default_one_says_of_stops_and_repeats():

@@ -1,4 +1,4 @@
-"""The book's commands of ``scgen``: run a notebook or a row of a comparison, write the generated pages."""
+"""The book's commands of ``scgen``: run a notebook or a row of an experiment, write the generated pages."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,19 +49,24 @@ def run(
     edition: str,
     one_gpu: bool,
 ) -> None:
-    """Execute NOTEBOOK with checked parameters; OUTPUT is written only when the whole notebook has run."""
+    """Execute NOTEBOOK, a file or the name of a chapter, with checked parameters.
+
+    OUTPUT is written only when the whole notebook has run.
+    """
     with _extra():
         import papermill  # noqa: F401 (the runner asks for it late, when it has written already)
 
+        from scgen_book import notebooks
         from scgen_book.batch import gpus, runner
 
+    source = notebooks.find(notebook)
     given = _read(files) | dict(parameters)
     with gpus.one() if one_gpu else contextlib.nullcontext():
-        runner.run(notebook, output, parameters=given, run_dir=run_dir, edition=edition)
+        runner.run(source, output, parameters=given, run_dir=run_dir, edition=edition)
 
 
 @click.command()
-@click.argument("comparison")
+@click.argument("experiment")
 @click.option("--dataset", required=True)
 @click.option("--method", required=True)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -71,13 +76,13 @@ def run(
     "files",
     multiple=True,
     metavar="FILE",
-    help="YAML file of settings; - is the standard input. The others are the defaults of its notebook.",
+    help="YAML file of settings; - is the standard input. The others are the defaults of its chapter.",
 )
 @click.option("--attempt", type=int, metavar="N", help="Compute it in a process that may die (see --tries).")
 @click.option("--tries", type=int, default=1, help="After so many attempts the death is the reason of a gap.")
 @ONE_GPU
 def row(
-    comparison: str,
+    experiment: str,
     dataset: str,
     method: str,
     seed: int,
@@ -87,16 +92,16 @@ def row(
     tries: int,
     one_gpu: bool,
 ) -> None:
-    """Compute one row of COMPARISON: a data set, a method and a seed."""
+    """Compute one row of EXPERIMENT: a data set, a method and a seed."""
     with _extra():
         import nbformat  # noqa: F401 (the settings that are not given stand in a notebook)
 
         from scgen_book.batch import executed, gpus, rows, runner
 
-    asked = rows.Row(comparison, dataset, method, seed, rows.settings(comparison, _read(files)))
+    asked = rows.Row(experiment, dataset, method, seed, rows.settings(experiment, _read(files)))
     with gpus.one() if one_gpu else contextlib.nullcontext():
         found = rows.compute(asked, out, attempt=attempt, tries=tries)
-    name = f"{comparison} {dataset} {method} {seed}"
+    name = f"{experiment} {dataset} {method} {seed}"
     if found is None:
         raise runner.RunError(f"{name}: the process died at try {attempt} of {tries}; start it again.")
     print(f"{name}: {found['reason'] or 'ok'} ({executed.duration(found['duration_s'])})")

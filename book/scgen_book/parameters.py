@@ -9,7 +9,7 @@ One name a line, typed, with a comment of the form ``legal values: meaning``::
     dataset: str = "dca_student"  # any: preset, name or path of the data
 
 A rule applies to each element of a list and to each value of a dict, whose keys are texts; ``None`` is legal where the
-type says so.
+type says so. A chapter has more parameters than its cell shows: those that its experiments declare (see `declared`).
 """
 
 import ast
@@ -208,6 +208,40 @@ def from_notebook(notebook: str | PathLike | Mapping) -> Spec:
     raise ParameterError("expected a cell tagged `parameters` in the notebook, got none: add the tag to that cell")
 
 
+def declared(chapter: str) -> Spec:
+    """Return the parameters that a chapter's models and experiments declare, whether its notebook's cell shows them.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such chapter.
+    """
+    from scgen_book import declarations
+
+    return parse("\n".join(declarations.lines(chapter)))
+
+
+def chapter_of(notebook: Mapping) -> str | None:
+    """Return the chapter whose parameters a notebook checks, ``check_namespace(globals(), "dca")``, or None."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and "check_namespace" in cell["source"]:
+            for node in ast.walk(ast.Module(cells.statements(cell["source"]), [])):
+                match node:
+                    case ast.Call(func=ast.Attribute(attr="check_namespace"), args=[_, ast.Constant(value=name)]):
+                        return name
+    return None
+
+
+def known(notebook: Mapping, given: Iterable[str]) -> Spec:
+    """Return the parameters of a notebook's cell, and with them those declared elsewhere that are given."""
+    spec, chapter = from_notebook(notebook), chapter_of(notebook)
+    if chapter is None or set(given) <= set(spec):
+        return spec  # the models are not imported for what the cell says
+    others = declared(chapter) | spec
+    _refuse_unknown(given, others)
+    return spec | {name: others[name] for name in given}
+
+
 def injected(notebook: Mapping) -> dict[str, object]:
     """Return the parameters that papermill has injected into a notebook; none where it has not run yet.
 
@@ -247,12 +281,12 @@ def _refuse_unknown(names: Iterable[str], spec: Spec) -> None:
             raise ParameterError(f"expected a parameter of this notebook, got {name}: {hint}")
 
 
-def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
+def check_namespace(namespace: dict[str, object], chapter: str | None = None) -> dict[str, object]:
     """Check the parameters in a running notebook, and write them back in their declared types.
 
-    Call it as ``parameters.check_namespace(globals())`` in the cell after the parameters. The names and legal values
-    are those of the last parameters cell that ran; whatever a cell between that one and the check has set (papermill
-    injects one there) counts as a parameter. Returns all parameters.
+    Call it as ``parameters.check_namespace(globals(), "dca")`` in the cell after the parameters. The names and legal
+    values are those of the last parameters cell that ran, and of what the chapter declares; whatever a cell between
+    that one and the check has set (papermill injects one there) counts as a parameter. Returns all parameters.
 
     Raises
     ------
@@ -265,9 +299,10 @@ def check_namespace(namespace: dict[str, object]) -> dict[str, object]:
             "expected to run in a notebook after its parameters cell, got a session in which none has run: run it first"
         )
     spec, given = found
-    _refuse_unknown(given, spec)
-    values = check({name: namespace[name] for name in spec if name in namespace}, spec)
-    namespace.update(values)
+    known = spec | ({name: p for name, p in declared(chapter).items() if name not in spec} if chapter else {})
+    _refuse_unknown(given, known)
+    values = check({name: namespace[name] for name in (*spec, *given) if name in namespace}, known)
+    namespace.update({name: values[name] for name in (*spec, *given)})
     _follow(namespace, values)
     return values
 
@@ -281,8 +316,9 @@ def _follow(namespace: dict[str, object], values: dict[str, object]) -> None:
     def again(result: typing.Any) -> None:
         if result.success and _is_parameters_cell(cells.without_magic(result.info.raw_cell)):
             spec = parse(result.info.raw_cell)
-            values.update(check({name: namespace[name] for name in spec if name in namespace}, spec))
-            namespace.update(values)
+            own = check({name: namespace[name] for name in spec if name in namespace}, spec)
+            values.update(own)
+            namespace.update(own)  # what the cell does not show may be a name of something else by now
 
     for callback in shell.events.callbacks["post_run_cell"]:
         if callback.__qualname__ == again.__qualname__:

@@ -85,6 +85,11 @@ def lock_hash() -> str | None:
     return sha256(lock) if lock.exists() else None
 
 
+def packages() -> str | dict[str, str]:
+    """Return what stands for the packages in a key: the lock file's hash, or outside a checkout their versions."""
+    return lock_hash() or versions()
+
+
 def hardware() -> dict[str, object]:
     """Return the processor's name, the number of cores this process may use, and the names of the GPUs."""
     return {"cpu": _cpu(), "cores": environment.cores(), "gpus": _gpus()}

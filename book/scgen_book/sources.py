@@ -25,10 +25,14 @@ def digest(modules: Iterable[str], *, folders: Sequence[Path] = (), without: Seq
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-def of_notebook(cells: Iterable[str], *, folders: Sequence[Path], without: Sequence[str] = ()) -> str:
-    """Return the `digest` of what the code cells of a notebook import, without these cells themselves."""
+def of_notebook(cells: Iterable[str], *, folders: Sequence[Path], chapter: str | None = None) -> str:
+    """Return the `digest` of what the code cells of a notebook import, without these cells themselves.
+
+    The experiments of a chapter, which a notebook asks for by their names, count as imported.
+    """
     modules = [name for cell in cells for name in _imports(_parsed(cell), "")]
-    return digest(modules, folders=folders, without=without)
+    parts = PACKAGES["scgen_book"].joinpath("experiments", chapter).glob("*.py") if chapter else ()
+    return digest([*modules, *(f"scgen_book.experiments.{chapter}.{part.stem}" for part in parts)], folders=folders)
 
 
 def followed(modules: Iterable[str], *, folders: Sequence[Path] = (), without: Sequence[str] = ()) -> dict[str, str]:

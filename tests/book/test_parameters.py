@@ -1,12 +1,16 @@
 import atexit
+import json
 import subprocess
 import sys
 
 import nbformat
 import pytest
 
-from scgen_book import parameters
+from scgen_book import cells, experiments, parameters, provenance
+from scgen_book.experiments.protocol import Chapter
+from scgen_lib import cli
 from scgen_lib.errors import ParameterError
+from scgen_lib.settings import Settings, declared, option
 
 CELL = """\
 # How long and how fast.
@@ -312,3 +316,142 @@ def test_a_value_edited_in_a_live_session_is_checked_and_recorded_without_the_ce
     capsys.readouterr()
     run_cells(shell, CELL.replace("300", "0"))
     assert "expected epochs to be int, in [1, inf), got 0" in capsys.readouterr().out
+
+
+# What a chapter declares beside its cell ------------------------------------------------------------------------------
+
+
+@declared
+class First(Settings):
+    """Arguments of a model."""
+
+    epochs: int = option(300, "in [1, inf)", "epochs at most", origin="dca -e")
+    ridge: float = option(0.0, "in [0, inf)", "penalty")
+    keep: float = option(1.0, "in [0, 1]", "share kept", released=0.5)
+    seed: int = option(0, "in [0, 9]", "of all", flat=None)
+
+
+@declared
+class Second(Settings):
+    """Arguments of another one, which shares a name."""
+
+    ridge: float = option(0.1, "in [0, inf)", "penalty of another model")
+    by_method: dict[str, int] = option({}, "in [1, inf)", "epochs by method")
+
+
+@pytest.fixture
+def chapter(monkeypatch):
+    """A chapter that declares two models."""
+    monkeypatch.setattr(experiments, "chapter", lambda name: Chapter(name, (), (First, Second)))
+
+
+OF_A_CHAPTER = 'from scgen_book import parameters\nsettings = parameters.check_namespace(globals(), "toy")'
+
+
+@pytest.mark.usefixtures("chapter")
+def test_what_a_chapter_declares_are_parameters_like_those_of_a_cell():
+    found = parameters.declared("toy")
+    assert set(found) == {"epochs", "ridge", "keep", "by_method"}
+    epochs = found["epochs"]
+    assert (epochs.type, epochs.default, epochs.rule, epochs.meaning) == (
+        int, 300, "in [1, inf)", "epochs at most (dca -e)",
+    )  # fmt: skip
+    # of two models that share a name the first has it; what variants differ in is left to them
+    assert found["ridge"].default == 0.0
+    assert found["keep"].default is None
+    assert found["by_method"].check("{dca: 3}") == {"dca": 3}
+
+
+def test_a_notebook_names_its_chapter_where_it_checks_its_parameters():
+    def of(*sources):
+        return parameters.chapter_of(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources]))
+
+    assert of("x = 1", OF_A_CHAPTER) == "toy"
+    assert of("parameters.check_namespace(globals(), 'dca')") == "dca"
+    assert of(CHECK) is None
+    assert of("# check_namespace(globals(), 'dca')", "not Python at all") is None
+
+
+@pytest.mark.usefixtures("chapter")
+def test_those_that_are_given_are_known_beside_those_of_the_cell():
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell("epochs: int = 5  # in [1, inf): epochs", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(OF_A_CHAPTER),
+        ]
+    )
+    assert list(parameters.known(notebook, [])) == ["epochs"]
+    assert list(parameters.known(notebook, ["ridge"])) == ["epochs", "ridge"]
+    # the chapter's own default stands in its cell
+    assert parameters.known(notebook, ["ridge", "epochs"])["epochs"].default == 5
+    with pytest.raises(ParameterError, match=r"^expected a parameter of this notebook, got rigde: did you mean ridge"):
+        parameters.known(notebook, ["rigde"])
+    with pytest.raises(ParameterError, match=r"got seed: "):
+        parameters.known(notebook, ["seed"])
+
+
+SHOWN = "epochs: int = 300  # in [1, inf): epochs at most\nfast: bool = False  # any: test size"
+
+
+@pytest.mark.usefixtures("chapter")
+def test_a_chapter_gets_all_its_parameters_and_its_names_stay_those_of_the_cell():
+    namespace = session(SHOWN, OF_A_CHAPTER)
+    assert namespace["settings"] == {
+        "epochs": 300, "fast": False, "ridge": 0.0, "keep": None, "by_method": {},
+    }  # fmt: skip
+    assert "ridge" not in namespace
+
+
+@pytest.mark.usefixtures("chapter")
+def test_what_is_injected_reaches_the_settings_whether_the_cell_shows_it():
+    namespace = session(SHOWN, '# Parameters\nridge = "0.5"\nepochs = 7\nby_method = {"dca": 2}', OF_A_CHAPTER)
+    assert namespace["settings"] == {
+        "epochs": 7, "fast": False, "ridge": 0.5, "keep": None, "by_method": {"dca": 2},
+    }  # fmt: skip
+    assert namespace["ridge"] == 0.5
+    with pytest.raises(ParameterError, match=r"^expected ridge to be float, in \[0, inf\), got -1: set a legal value$"):
+        session(SHOWN, "ridge = -1", OF_A_CHAPTER)
+    with pytest.raises(ParameterError, match=r"got rigde: did you mean ridge\?$"):
+        session(SHOWN, "rigde = 1", OF_A_CHAPTER)
+    # without its chapter a notebook has the parameters of its cell
+    with pytest.raises(ParameterError, match="got ridge: choose from epochs, fast"):
+        session(SHOWN, "ridge = 1", CHECK)
+
+
+@pytest.mark.usefixtures("chapter")
+def test_a_cell_that_is_run_again_keeps_what_it_does_not_show(shell):
+    run_cells(shell, SHOWN, "ridge = 0.5", OF_A_CHAPTER, "keep = 'a name of something else'")
+    run_cells(shell, SHOWN.replace("300", "7"))
+    settings = shell.user_ns["settings"]
+    assert (settings["epochs"], settings["ridge"], settings["keep"]) == (7, 0.5, None)
+    assert shell.user_ns["keep"] == "a name of something else"
+
+
+def test_a_parameter_that_the_cell_does_not_show_is_given_as_all_others_are(tmp_path, write_notebook, capsys):
+    path = write_notebook(
+        tmp_path / "a.ipynb", "print(json.dumps(settings))",
+        parameters="genes: int | None = 30  # in [2, inf): genes", chapter="denoising",
+    )  # fmt: skip
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].source = "import json\nfrom scgen_book import parameters\n" + (
+        "settings = parameters.check_namespace(globals(), 'denoising')"
+    )
+    nbformat.write(notebook, path)
+    out = tmp_path / "out.ipynb"
+    command = ["run", str(path), str(out), "--run-dir", str(tmp_path / "run")]
+    assert cli.main([*command, "-p", "decoys", "7"]) == 0
+    (printed,) = nbformat.read(out, as_version=4).cells[-1].outputs
+    settings = json.loads(printed["text"])
+    assert (settings["decoys"], settings["genes"], settings["p"]) == (7, 30, 0.9)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["parameters"]["decoys"] == 7
+    capsys.readouterr()
+    assert cli.main([*command, "-p", "decoy", "7"]) == 2
+    assert capsys.readouterr().err == "expected a parameter of this notebook, got decoy: did you mean decoys?\n"
+    assert cli.main([*command, "-p", "decoys", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("expected decoys to be int, in [0, inf), got '-1'")
+
+
+@pytest.mark.parametrize("name", experiments.CHAPTERS)
+def test_the_notebook_of_a_chapter_names_it(name):
+    path = provenance.ROOT / "notebooks" / f"{name}.ipynb"
+    assert parameters.chapter_of(cells.read_notebook(path)) == name

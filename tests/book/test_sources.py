@@ -8,7 +8,7 @@ import shutil
 import nbformat
 import pytest
 
-from scgen_book import claims, comparisons, parameters, provenance, sources
+from scgen_book import claims, experiments, parameters, provenance, sources
 from scgen_book.batch import runner
 
 NOTEBOOKS = provenance.ROOT / "notebooks"
@@ -59,8 +59,8 @@ def words(text):
     return f"{text}\n\n# a comment\n"
 
 
-def row(comparison):
-    return lambda: comparisons.key(comparison, "a", "b", 0, {})
+def row(experiment):
+    return lambda: experiments.key(experiment, "a", "b", 0, {})
 
 
 def run(name):
@@ -72,14 +72,22 @@ def run(name):
 CODE = [
     ("scgen_lib/losses.py", row("denoising")),
     ("scgen_lib/files.py", row("denoising")),
-    ("book/scgen_book/comparisons/denoising.py", row("denoising")),
-    ("book/scgen_book/comparisons/denoising_cases.py", row("denoising")),
-    ("book/scgen_book/comparisons/__init__.py", row("simulation")),
-    ("book/scgen_book/comparisons/protocol.py", row("simulation")),
+    ("book/scgen_book/experiments/denoising/comparison.py", row("denoising")),
+    ("book/scgen_book/experiments/denoising/cases.py", row("denoising")),
+    ("book/scgen_book/experiments/__init__.py", row("simulation")),
+    ("book/scgen_book/experiments/protocol.py", row("simulation")),
     ("scgen_lib/losses.py", run("dca")),
     ("scgen_lib/__init__.py", run("dca")),
     ("book/scgen_book/results.py", run("scgan")),
-    ("book/scgen_book/comparisons/denoising.py", run("denoising")),
+    # experiments that a notebook asks for by their names, and what it shows of their rows
+    ("book/scgen_book/experiments/denoising/comparison.py", run("denoising")),
+    ("book/scgen_book/experiments/simulation/cases.py", run("simulation")),
+    ("book/scgen_book/experiments/denoising/chapter.py", run("denoising")),
+    ("book/scgen_book/experiments/rows.py", run("denoising")),
+    ("book/scgen_book/experiments/paired.py", run("representation")),
+    ("book/scgen_book/chapters/comparisons.py", run("simulation")),
+    ("book/scgen_book/chapters/denoising.py", run("denoising")),
+    ("book/scgen_book/plots/comparison.py", run("denoising")),
 ]
 OTHERS = [
     # page generators, and what runs the batches
@@ -88,14 +96,18 @@ OTHERS = [
     ("book/scgen_book/batch/runner.py", run("dca")),
     ("book/scgen_book/pages/findings.py", row("denoising")),
     ("book/scgen_book/batch/sweeps.py", row("denoising")),
-    # words about rows
-    ("book/scgen_book/comparisons/paired.py", row("denoising")),
-    ("book/scgen_book/comparisons/summaries.py", row("representation")),
-    # figures: a row has none, and a chapter is not trained again for one
+    # words about rows, and which rows are asked for
+    ("book/scgen_book/experiments/paired.py", row("denoising")),
+    ("book/scgen_book/experiments/summaries.py", row("representation")),
+    ("book/scgen_book/experiments/rows.py", row("denoising")),
+    ("book/scgen_book/experiments/denoising/chapter.py", row("denoising")),
+    ("book/scgen_book/chapters/denoising.py", row("denoising")),
+    ("book/scgen_book/parameters.py", row("denoising")),
+    # figures: a row has none
     ("book/scgen_book/plots/comparison.py", row("denoising")),
-    ("book/scgen_book/plots/training.py", run("dca")),
     # what is not imported
-    ("book/scgen_book/comparisons/simulation.py", row("denoising")),
+    ("book/scgen_book/experiments/simulation/comparison.py", row("denoising")),
+    ("book/scgen_book/experiments/simulation/comparison.py", run("denoising")),
     ("scgen_lib/metrics/realism.py", row("denoising")),
     ("scgen_lib/cli.py", run("dca")),
     # what names the version and the machine
@@ -123,21 +135,19 @@ def test_a_change_of_anything_else_does_not(root, path, key):
     assert not changed(root / path, key, code)
 
 
-def test_a_changed_figure_counts_where_its_rows_are_kept(root):
-    assert changed(root / "book/scgen_book/plots/comparison.py", run("denoising"), code)
-
-
-@pytest.mark.parametrize("name", comparisons.NAMES)
-def test_what_counts_for_a_row_counts_for_the_notebook_that_shows_it(name):
+@pytest.mark.parametrize("name", experiments.CHAPTERS)
+def test_what_counts_for_a_row_counts_for_the_notebook_that_shows_it(name, monkeypatch):
     cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    code = ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
-    shown = sources.followed(sources._imports(code, ""))
-    rows = sources.followed([f"scgen_book.comparisons.{name}"])
-    assert rows.items() <= shown.items()
-    assert {"scgen_lib.training", "scgen_lib.models.dca"} & set(rows)
-    # what draws, writes pages or runs batches stands above
-    above = ("scgen_book.plots", "scgen_book.pages", "scgen_book.batch")
-    assert not [module for module in rows if module.startswith(above)]
+    monkeypatch.setattr(sources, "digest", sources.followed)
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    shown = sources.of_notebook(code, folders=[], chapter=name)
+    for experiment in experiments.chapter(name).experiments:
+        rows = sources.followed([experiments._module(experiment)])
+        assert rows.items() <= shown.items()
+        assert {"scgen_lib.data", "scgen_lib.models.base"} & set(rows)
+        # what draws, writes pages or runs batches stands above
+        above = ("scgen_book.plots", "scgen_book.chapters", "scgen_book.pages", "scgen_book.batch")
+        assert not [module for module in rows if module.startswith(above)]
 
 
 def test_the_registry_counts_by_its_content(root):

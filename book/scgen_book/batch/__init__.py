@@ -1,1 +1,1 @@
-"""Runs of notebooks and rows of comparisons: one by one, in batches, and on the GPUs of a machine."""
+"""Runs of notebooks and rows of experiments: one by one, in batches, and on the GPUs of a machine."""

@@ -60,3 +60,9 @@ def read_edition(path: str | os.PathLike) -> dict[str, dict]:
         entry["parameters"] = entry["parameters"] or {}
         entry["sweep"] = bool(entry.get("sweep"))
     return runs
+
+
+def durations(name: str, folder: str | os.PathLike) -> dict[str, float]:
+    """Return the seconds that the runs of an edition took where they were measured, none if nobody has kept them."""
+    path = Path(folder) / "durations" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

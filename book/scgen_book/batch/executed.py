@@ -7,20 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scgen_book.cells import read_notebook
+from scgen_book.noise import NOISE
 
 if TYPE_CHECKING:
     import nbformat
 
-# What TensorFlow's C++ side says while it starts, no variable silences all of it; and tqdm on missing widgets.
-_NOISE = re.compile(
-    r"^(WARNING: All log messages before absl::InitializeLog\(\) .*"
-    r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] .*"
-    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] (tensorflow|external)/.*"
-    r"|To enable the following instructions: .*"
-    r"|computation_placer already registered.*"
-    r"|.*: TqdmWarning: IProgress not found\. .*\n +from \.autonotebook import .*)\n?",
-    re.MULTILINE,
-)
 _BANNER = re.compile(r"\n\n\{bdg-primary\}`.*` \{bdg-primary-line\}`.*`\n\nRun on .*, from commit .*\.\n")
 
 
@@ -49,7 +40,7 @@ def finish(path: Path, entry: Mapping[str, object]) -> None:
     for cell in notebook.cells:
         for out in cell.get("outputs", []):
             if out.output_type == "stream" and out.name == "stderr":
-                out.text = _NOISE.sub("", out.text)
+                out.text = NOISE.sub("", out.text)
         if "outputs" in cell:
             cell.outputs = [out for out in cell.outputs if out.output_type != "stream" or out.text.strip()]
     nbformat.write(notebook, path)

@@ -1,4 +1,4 @@
-"""Rows of comparisons as jobs: what each is asked for, and a gap with its reason where a job is ended."""
+"""Rows of experiments as jobs: what each is asked for, and a gap with its reason where a job is ended."""
 
 import json
 import multiprocessing
@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scgen_book import comparisons, parameters, provenance
-from scgen_book.comparisons.protocol import METHOD
+from scgen_book import experiments, notebooks, parameters, provenance
+from scgen_book.cells import read_notebook
+from scgen_book.experiments import rows
+from scgen_book.experiments.protocol import METHOD
 from scgen_lib.errors import InputError
 from scgen_lib.files import refuse_overwriting
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a comparison: what :func:`scgen_book.comparisons.row` is asked for."""
+    """One row of an experiment: what :func:`scgen_book.experiments.row` is asked for."""
 
-    comparison: str
+    experiment: str
     dataset: str
     method: str
     seed: int
@@ -27,26 +29,30 @@ class Row:
     def arguments(self) -> list[str]:
         """The arguments of ``scgen row``; the settings come from its standard input."""
         asked = {"dataset": self.dataset, "method": self.method, "seed": self.seed}
-        return ["row", self.comparison, *(f"--{name}={value}" for name, value in asked.items()), "-f", "-"]
+        return ["row", self.experiment, *(f"--{name}={value}" for name, value in asked.items()), "-f", "-"]
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return rows.row_file(self.experiment, self.dataset, self.method, self.seed)
 
     def key(self) -> str:
         """Return the hash of all that decides the row."""
-        return comparisons.key(self.comparison, self.dataset, self.method, self.seed, self.settings)
+        return experiments.key(self.experiment, self.dataset, self.method, self.seed, self.settings)
 
 
-def settings(comparison: str, given: Mapping[str, object]) -> dict[str, object]:
-    """Return all settings of a comparison's rows: those given, checked, and the defaults of its notebook for the rest.
+def settings(experiment: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return all settings of an experiment's rows: those given, checked, and those of its chapter for the rest.
 
     Raises
     ------
     ParameterError
-        If a name is unknown or a value is not legal. Where there is no ``notebooks/<comparison>.ipynb``, what is given
-        is taken as it is.
+        If a name is unknown or a value is not legal.
     """
-    notebook = Path("notebooks", f"{comparison}.ipynb")
-    if not notebook.exists():
-        return dict(given)
-    return comparisons.settings_of(parameters.check(given, parameters.from_notebook(notebook)))
+    chapter = experiment.partition(".")[0]
+    notebook = read_notebook(notebooks.path(chapter))
+    values = parameters.check(given, parameters.known(notebook, given))
+    return experiments.settings_of(experiments.get(experiment), experiments.complete(chapter, values))
 
 
 def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -> dict | None:
@@ -69,21 +75,21 @@ def compute(row: Row, out: str, *, attempt: int | None = None, tries: int = 1) -
     refuse_overwriting([path], provenance.named([row.dataset, row.settings]))
     path.unlink(missing_ok=True)
     if attempt is None:
-        comparisons.write_row(comparisons.row(*_asked(row)), path)
+        _compute(row, path)
     elif attempt > tries:
         reason = f"Its job was ended {tries} times before its end: out of memory, out of time or cancelled."
-        comparisons.write_row(_gap(row, reason), path)
+        rows.write_row(_gap(row, reason), path)
     else:
         death = _in_a_process(row, path)
         if death and attempt < tries:
             return None
         if death:
-            comparisons.write_row(_gap(row, f"Its process {death} at try {attempt} of {tries}."), path)
+            rows.write_row(_gap(row, f"Its process {death} at try {attempt} of {tries}."), path)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _asked(row: Row) -> tuple:
-    return row.comparison, row.dataset, row.method, row.seed, row.settings
+def _compute(row: Row, path: Path) -> None:
+    rows.compute(row.experiment, (row.dataset, row.method, row.seed), row.settings, path)
 
 
 def _in_a_process(row: Row, path: Path) -> str | None:
@@ -107,16 +113,17 @@ def _in_a_process(row: Row, path: Path) -> str | None:
 
 def _write(row: Row, path: Path) -> None:
     try:
-        found = comparisons.row(*_asked(row))
+        _compute(row, path)
     except InputError as error:
-        found = _gap(row, str(error))
-    comparisons.write_row(found, path)
+        rows.write_row(_gap(row, str(error)), path)
 
 
 def _gap(row: Row, reason: str) -> dict:
-    method = comparisons.get(row.comparison).methods.get(row.method)
+    method = experiments.get(row.experiment).methods.get(row.method)
     return {
-        "comparison": row.comparison, "dataset": row.dataset, "method": row.method,
-        "role": method.role if method else METHOD, "seed": row.seed, "settings": dict(row.settings),
+        "experiment": row.experiment, "dataset": row.dataset, "method": row.method,
+        "role": method.role if method else METHOD, "variant": method and method.variant,
+        "seed": row.seed, "settings": dict(row.settings),
         "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
+        "claims": {}, "arrays": {},
     }  # fmt: skip

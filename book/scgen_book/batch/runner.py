@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ _START_LIMIT = 300
 # bytes of the path of a Unix socket: 103 on a Mac, 107 on Linux
 _LONGEST_SOCKET = 100
 
+# lines of the kernel's own stream that a terminal shows when it has died
+_LAST_WORDS = 20
 # status of a run that has not come to an end of its own
 STARTED = "started"
 NO_END = "has not run to an end: not started, out of memory, out of time or cancelled."
@@ -60,8 +62,9 @@ def run(
     parameters
         Values of the notebook's parameters; the others keep those of an executed notebook, else their defaults.
     run_dir
-        Folder of ``run.json`` (status, error, duration, parameters, provenance, key), of the ``records.json`` that the
-        notebook writes, and of ``failed.ipynb`` if it stops; without it the failed copy lies beside the output.
+        Folder of ``run.json`` (status, error, duration and that of the run before, the code cell in work and how many
+        there are, parameters, provenance, key), of the ``records.json`` that the notebook writes, and of
+        ``failed.ipynb`` if it stops; without it the failed copy lies beside the output.
     edition
         Name of the edition, shown in the banner.
 
@@ -81,7 +84,7 @@ def run(
     notebook, output = expanded(notebook), expanded(output)
     run_dir = None if run_dir is None else expanded(run_dir)
     source = executed.source(notebook)
-    spec = grammar.from_notebook(source)
+    spec = grammar.known(source, [*(parameters or {}), *grammar.injected(source)])
     # the place of an earlier run's results is not that of this one's
     place = {"edition": edition, "out": None if run_dir is None else str(run_dir)}
     given = grammar.injected(source) | {name: value for name, value in place.items() if name in spec}
@@ -100,7 +103,7 @@ def run(
         "run": Path(os.path.abspath(run_dir)).name if run_dir else notebook.stem, "notebook": str(notebook),
         "edition": edition, "parameters": values, "seed": values.get("seed"), "key": key(notebook, values),
         "started": provenance.now().isoformat(timespec="seconds"), "duration_s": 0.0, "status": STARTED, "error": None,
-        "provenance": None,
+        "provenance": None, "cell": 0, "cells": 0, "earlier_s": earlier(run_dir) if run_dir else None,
     }  # fmt: skip
     clock = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -124,10 +127,24 @@ def run(
     return entry
 
 
+def earlier(folder: str | os.PathLike) -> float | None:
+    """Return how many seconds the last run took that ended well in a folder, or None where that is not known."""
+    try:
+        entry = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
+        return entry["duration_s"] if entry["status"] == "ok" else entry["earlier_s"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def failure(entry: Mapping[str, object], folder: Path, name: str = "failed.ipynb") -> str:
-    """Return why a run failed, and where its notebook lies up to that point, or at least its entry of the ledger."""
-    seen = next((f"; see {path}" for path in (folder / name, folder / "run.json") if path.exists()), "")
-    return f"{entry['error'].removesuffix('.')}{seen}."
+    """Return why a run failed and in which code cell, and where to look: its notebook up to that point, and its log.
+
+    Where there is no such notebook, it is the run's entry in the ledger.
+    """
+    places = [next((path for path in (folder / name, folder / "run.json") if path.exists()), None), folder / "run.log"]
+    seen = " and ".join(str(path) for path in places if path and path.exists())
+    where = f", in code cell {entry['cell']} of {entry['cells']}" if entry.get("cell") else ""
+    return f"{entry['error'].removesuffix('.')}{where}{seen and f'; see {seen}'}."
 
 
 def _carry_out(
@@ -146,9 +163,10 @@ def _carry_out(
         # end has been lost, and is never taken for empty.
         files.write_atomically(records, json.dumps({"run": entry["run"], "records": []}) + "\n")
     try:
-        error = _execute(notebook, partial, given)
+        error = _execute(notebook, partial, given, lambda cell, cells: _tell(run_dir, entry, cell, cells))
         found = _read_records(records)
         if found is None and not error:
+            entry |= {"cell": 0}  # it is none that is to blame
             error = f"a loss: {records} was there and is gone or damaged, another program works in that folder"
         entry |= {"duration_s": round(time.monotonic() - clock, 1), "status": "failed" if error else "ok"}
         entry |= {"error": error, "provenance": _provenance(found)}
@@ -165,8 +183,17 @@ def _write_entry(run_dir: Path, entry: Mapping[str, object]) -> None:
     files.write_atomically(run_dir / "run.json", json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
 
 
-def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str | None:
-    """Execute into ``partial`` and return the error in one line, or None."""
+def _tell(run_dir: Path | None, entry: dict[str, object], cell: int, cells: int) -> None:
+    """Note in the ledger which code cell is in work, from 1, for whoever watches."""
+    entry |= {"cell": cell, "cells": cells}
+    if run_dir:
+        _write_entry(run_dir, entry)
+
+
+def _execute(
+    notebook: Path, partial: Path, values: Mapping[str, object], tell: Callable[[int, int], None]
+) -> str | None:
+    """Execute into ``partial`` and return the error in one line, or None; `tell` hears of each code cell before it."""
     import nbformat
     import papermill
     from nbclient import NotebookClient
@@ -192,12 +219,18 @@ def _execute(notebook: Path, partial: Path, values: Mapping[str, object]) -> str
             )  # fmt: skip
             # A foreign backend draws no figure into the page; a person's own startup files are not part of a run.
             environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {"IPYTHONDIR": folder}
+            # What TensorFlow's C++ side says while it starts is for a log, which a terminal is not.
+            stream = stack.enter_context(open(f"{folder}/kernel.log", "w+b")) if sys.stderr.isatty() else None
+            hidden = {"stderr": stream} if stream else {}
             try:
-                stack.enter_context(client.setup_kernel(cleanup_kc=True, env=environment))
+                stack.enter_context(client.setup_kernel(cleanup_kc=True, env=environment, **hidden))
             except Exception as error:
                 reason = f"no kernel: {sys.executable} -m ipykernel_launcher did not start, {_words(error)}"
                 continue
-            reason = _run_cells(client)
+            reason = _run_cells(client, tell)
+            if stream and reason and reason.startswith("DeadKernelError"):
+                stream.seek(0)
+                sys.stderr.write("".join(stream.read().decode(errors="replace").splitlines(True)[-_LAST_WORDS:]))
             break
     nbformat.write(content, partial)
     return reason
@@ -219,13 +252,16 @@ def _manager(transport: str, folder: str, log: logging.Logger) -> "jupyter_clien
     )
 
 
-def _run_cells(client: "nbclient.NotebookClient") -> str | None:
+def _run_cells(client: "nbclient.NotebookClient", tell: Callable[[int, int], None]) -> str | None:
     """Execute the cells and return the error in one line, or None."""
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     client.reset_execution_trackers()
+    code = [index for index, cell in enumerate(client.nb.cells) if cell.cell_type == "code"]
     try:
         for index, cell in enumerate(client.nb.cells):
+            if cell.cell_type == "code":
+                tell(code.index(index) + 1, len(code))
             client.execute_cell(cell, index)
         client.set_widgets_metadata()
         told_ = client.wait_for_reply(client.kc.kernel_info())
@@ -265,17 +301,15 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     """Return a hash of all that decides what a run computes.
 
     These are the notebook's cells, its parameters, the sources that its code imports, the claims of the papers that it
-    names, the lock file, and the contents of any file or folder that a parameter names; not where its results and the
-    rows of a comparison lie. A changed figure counts only where the rows are kept that it shows: to draw one figure
-    again is not worth the trainings of a chapter.
+    names, the lock file (outside a checkout the versions of the packages), and the contents of any file or folder that
+    a parameter names; not where its results and rows lie.
     """
     source = executed.source(notebook)
     brought = "injected-parameters"  # an executed notebook's parameters are among the values
     cells = [(cell.cell_type, cell.source) for cell in source.cells if brought not in cell.metadata.get("tags", ())]
     code = [text for kind, text in cells if kind == "code"]
-    without = () if "rows" in values else ("scgen_book.plots",)
-    made_by = sources.of_notebook(code, folders=[Path(notebook).parent, Path()], without=without)
+    made_by = sources.of_notebook(code, folders=[Path(notebook).parent, Path()], chapter=grammar.chapter_of(source))
     judged = [dataclasses.asdict(claim) for claim in claims.stated("\n".join(code))]
     values = {name: value for name, value in values.items() if name not in ("out", "rows")}
-    content = [cells, values, provenance.contents(values), made_by, judged, provenance.lock_hash()]
+    content = [cells, values, provenance.contents(values), made_by, judged, provenance.packages()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """Batches of runs for Snakemake: an edition of the book, or a sweep of one's own, written as a table.
 
-A run is one notebook with its parameters. In a sweep of a comparison each data set × method × seed is a job of its own,
-a row, and the notebook gathers the rows.
+A run is one notebook with its parameters. In a sweep every row of its experiments is a job of its own, and the notebook
+gathers them.
 """
 
 import atexit
@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scgen_book import comparisons, markdown, parameters
+from scgen_book import experiments, markdown, parameters
 from scgen_book.batch import editions, executed, runner
 from scgen_book.batch.rows import Row
+from scgen_book.cells import read_notebook
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError
 from scgen_lib.files import LOCK, held, named
@@ -104,7 +105,7 @@ def reserve(batch: Batch) -> None:
 
 
 def _values(notebook: str, given: Mapping[str, object], edition: str) -> dict[str, object]:
-    spec = parameters.from_notebook(notebook)
+    spec = parameters.known(read_notebook(notebook), given)
     return parameters.check(({"edition": edition} if "edition" in spec else {}) | dict(given), spec)
 
 
@@ -125,18 +126,19 @@ def edition(name: str, folder: str = "workflow/editions") -> Batch:
 
 
 def _rows(notebook: str, values: Mapping[str, object]) -> dict[str, Row]:
-    comparison = Path(notebook).stem
-    if comparison not in comparisons.NAMES or not {"datasets", "methods", "seeds", "rows"} <= set(values):
+    chapter = parameters.chapter_of(read_notebook(notebook))
+    if chapter is None or "rows" not in values:
         raise ParameterError(
-            f"expected the notebook of a comparison ({', '.join(comparisons.NAMES)}) where sweep is true, "
+            f"expected the notebook of a chapter ({', '.join(experiments.CHAPTERS)}) where sweep is true, "
             f"got {notebook}: leave sweep out"
         )
-    settings = comparisons.settings_of(values)
-    methods = values["methods"] or list(comparisons.get(comparison).methods)
-    asked = [(d, m, s) for d in values["datasets"] for m in methods for s in values["seeds"]]
-    rows = {comparisons.row_file(*task): Row(comparison, *task, settings) for task in asked}
+    asked = [Row(*task, settings) for task, settings in experiments.plan(chapter, values).items()]
+    rows = {row.file: row for row in asked}
     if len(rows) < len(asked):
-        raise ParameterError(f"expected data sets, methods and seeds of {notebook} to differ, got {asked}: rename one")
+        raise ParameterError(
+            f"expected data sets, methods and seeds of {notebook} to differ, got {len(asked)} rows for {len(rows)} "
+            "files: rename one"
+        )
     return rows
 
 
@@ -197,7 +199,7 @@ def _faults_of_a_table(path: str, name: str, heads: list[str], runs: int, editio
 def _faults_of_parameters(notebook: str, given: Mapping[str, str], specs: dict[str, parameters.Spec]) -> list[str]:
     """Check the parameters of one run, each for itself, and return what is wrong; `specs` are those read already."""
     try:
-        spec = specs[notebook] = specs.get(notebook) or parameters.from_notebook(notebook)
+        spec = specs[notebook] = (specs.get(notebook) or {}) | parameters.known(read_notebook(notebook), given)
     except InputError as error:
         return [str(error)]
     faults = []
@@ -259,7 +261,8 @@ def _state(run: Run) -> tuple[dict | None, str | None]:
     except (OSError, ValueError):
         entry = None
     if entry is None or entry["key"] != run.key() or entry["status"] == runner.STARTED:
-        return None, runner.NO_END
+        log = folder / "run.log"
+        return None, f"{runner.NO_END.removesuffix('.')}; see {log}." if log.exists() else runner.NO_END
     if entry["status"] != "ok":
         return entry, runner.failure(entry, folder)
     if not Path(run.page).exists() or not (folder / "records.json").exists():

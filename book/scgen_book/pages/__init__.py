@@ -13,6 +13,7 @@ import yaml
 
 from scgen_book import claims, markdown, originals, parameters
 from scgen_book.batch import editions, executed, runner
+from scgen_book.cells import read_notebook
 from scgen_book.pages import downloads, findings, scorecard
 from scgen_lib import files
 from scgen_lib.errors import InputError
@@ -88,7 +89,8 @@ def _fault(edition: str, run: dict, folder: Path, page: Path) -> str | None:
     if entry["status"] != "ok":
         return f"failed with {runner.failure(entry, folder)}"
     try:
-        values = parameters.check({"edition": edition} | run["parameters"], parameters.from_notebook(run["notebook"]))
+        spec = parameters.known(read_notebook(run["notebook"]), run["parameters"])
+        values = parameters.check({"edition": edition} | run["parameters"], spec)
     except InputError as error:
         return f"cannot be run: {error}"
     again = f"run it again with `make run EDITION={edition}`."

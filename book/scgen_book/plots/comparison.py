@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from scgen_book.comparisons.protocol import Metric
+    from scgen_book.experiments.protocol import Metric
 
 # Shape and colour say the same, for readers who cannot tell the colours apart.
 ROLES = {
@@ -189,7 +189,7 @@ def gap_table(table: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd
     Parameters
     ----------
     table
-        Result of `comparisons.table`: columns dataset, method, seed, metric, value and reason.
+        A `Rows.table`: columns dataset, method, seed, metric, value and reason.
     names
         As in `comparison_dots`.
 

@@ -57,7 +57,9 @@ def test_a_notebook_that_stops_leaves_a_failed_copy_and_no_page(tmp_path, write_
     for old in ("page.ipynb", "records.json"):
         (tmp_path / old).write_text("{}")
     assert cli.main(["run", str(bad), "page.ipynb", "--run-dir", "."]) == 1
-    assert capsys.readouterr().err == "bad.ipynb stopped with OSError: no space; see failed.ipynb.\n"
+    assert (
+        capsys.readouterr().err == "bad.ipynb stopped with OSError: no space, in code cell 6 of 6; see failed.ipynb.\n"
+    )
     assert {file.name for file in tmp_path.iterdir()} == {"bad.ipynb", "failed.ipynb", "run.json"}
     entry = json.loads((tmp_path / "run.json").read_text())
     assert (entry["status"], entry["error"]) == ("failed", "OSError: no space")
@@ -90,7 +92,7 @@ def test_a_file_of_parameters_is_overruled_by_the_command_line(notebook, tmp_pat
     (tmp_path / "p.yml").write_text("level: 4\nseed: 2\n")
     seen = {}
 
-    def execute(source, partial, values):
+    def execute(source, partial, values, tell):
         seen.update(values)
         partial.write_text(source.read_text())
 
@@ -102,7 +104,7 @@ def test_a_file_of_parameters_is_overruled_by_the_command_line(notebook, tmp_pat
 def seen_by(monkeypatch, *arguments):
     """Return the values that a run would get."""
     seen = {}
-    monkeypatch.setattr(runner, "_execute", lambda source, partial, values: seen.update(values))
+    monkeypatch.setattr(runner, "_execute", lambda source, partial, values, tell: seen.update(values))
     assert cli.main(["run", *arguments]) == 0
     return seen
 
@@ -282,7 +284,9 @@ def test_page_and_folder_may_lie_on_two_file_systems(notebook, tmp_path, bad):
         (tmp_path / "results").symlink_to(scratch)
         if bad:
             notebook.write_text(notebook.read_text().replace("print(level)", "raise ValueError('why')"))
-            with pytest.raises(runner.RunError, match=r"ValueError: why; see results/a/failed.ipynb"):
+            with pytest.raises(
+                runner.RunError, match=r"ValueError: why, in code cell 5 of 5; see results/a/failed.ipynb"
+            ):
                 runner.run(notebook, "page.ipynb", run_dir="results/a")
         else:
             runner.run(notebook, "page.ipynb", run_dir="results/a")

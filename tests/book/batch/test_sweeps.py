@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from scgen_book import comparisons
+from scgen_book import experiments, notebooks
 from scgen_book.batch import rows, runner, sweeps
-from scgen_book.comparisons.protocol import BASELINE, Comparison, Method, Metric
+from scgen_book.experiments import rows as measured
+from scgen_book.experiments.protocol import BASELINE, Chapter, Experiment, Method, Metric, NotApplicable
 from scgen_lib import cli
 from scgen_lib.errors import InputError, ParameterError
+from scgen_lib.settings import Settings, declared, option
 
 LEVEL = "level: float = 1.0  # in [0, 10]: how much\nname_of: str = 'a'  # any: whose"
 ROWS = """\
@@ -21,25 +23,35 @@ rows: str | None = None  # any: folder of rows
 epochs: int = 3  # in [1, inf): epochs"""
 
 
+@declared
+class Toy(Settings):
+    """Settings of the toy: its cell shows the first."""
+
+    epochs: int = option(3, "in [1, inf)", "epochs")
+    width: int = option(8, "in [1, inf)", "width")
+
+
 @pytest.fixture
 def project(tmp_path, write_notebook, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_notebook(tmp_path / "tiny.ipynb", "print(level)", parameters=LEVEL)
     write_notebook(tmp_path / "other.ipynb", parameters="width: int = 1  # in [1, 9]: width")
-    for folder in (tmp_path, tmp_path / "notebooks"):
-        write_notebook(folder / "denoising.ipynb", parameters=ROWS)
+    write_notebook(tmp_path / "denoising.ipynb", parameters=ROWS, chapter="denoising")
     return tmp_path
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """A comparison of one method, in place of all others."""
-    found = Comparison(
+def toy(project, monkeypatch):
+    """A chapter of one experiment with one method, in place of all others."""
+    found = Experiment(
         "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=BASELINE)},
         {"error": Metric("error", "lower")}, lambda dataset, seed, settings: settings["epochs"],
-        lambda case, output, seed, settings: {"error": output},
+        lambda case, output, seed, settings: {"error": output}, (Toy,),
     )  # fmt: skip
-    monkeypatch.setattr(comparisons, "get", lambda name: found)
+    monkeypatch.setattr(experiments, "get", lambda name: found)
+    monkeypatch.setattr(experiments, "chapter", lambda name: Chapter(name, ("denoising",), (Toy,)))
+    monkeypatch.setattr(notebooks, "path", lambda chapter: project / f"{chapter}.ipynb")
+    return found
 
 
 def sweep(text, name="my.csv", **options):
@@ -122,12 +134,14 @@ def entry(**more):
     return json.dumps({"run": {"notebook": "denoising.ipynb", "page": "p", "parameters": {}, "sweep": True} | more})
 
 
+@pytest.mark.usefixtures("toy")
 def test_an_edition_that_says_so_makes_each_data_set_method_and_seed_a_row(project):
     asked = {"datasets": ["a", "b/c.h5ad"], "methods": ["mean", "pca"], "seeds": [0, 1], "epochs": 5}
     (project / "quick.yml").write_text(entry(parameters=asked))
     run = sweeps.edition("quick", ".").runs["run"]
     assert len(run.rows) == 8
-    assert run.rows["b_c.h5ad__pca__1.json"] == rows.Row("denoising", "b/c.h5ad", "pca", 1, {"epochs": 5})
+    own = {"epochs": 5, "width": 8}
+    assert run.rows["denoising__b_c.h5ad__pca__1.json"] == rows.Row("denoising", "b/c.h5ad", "pca", 1, own)
     assert run.given == asked | {"rows": "results/quick/run/rows"}
     # its rows have keys of their own
     assert run.key() == runner.key("denoising.ipynb", run.values() | {"rows": "results/quick/run/rows"})
@@ -136,14 +150,49 @@ def test_an_edition_that_says_so_makes_each_data_set_method_and_seed_a_row(proje
     assert (run.rows, run.given) == ({}, {})
 
 
+@pytest.mark.usefixtures("toy")
+def test_a_parameter_that_the_cell_does_not_show_decides_rows_and_run(project):
+    (project / "quick.yml").write_text(entry(parameters={"width": 5}))
+    run = sweeps.edition("quick", ".").runs["run"]
+    assert [row.settings for row in run.rows.values()] == [{"epochs": 3, "width": 5}]
+    assert run.values()["width"] == 5
+    (project / "quick.yml").write_text(entry())
+    plain = sweeps.edition("quick", ".").runs["run"]
+    assert "width" not in plain.values()
+    assert plain.key() != run.key()
+    # and so in a table
+    batch = sweep("width\n5\n6\n", notebook="denoising.ipynb")
+    assert [run.values()["width"] for run in batch.runs.values()] == [5, 6]
+    assert faults("widht\n5\n", notebook="denoising.ipynb") == [
+        "my.csv, line 2: expected a parameter of this notebook, got widht: did you mean width?"
+    ]
+    assert faults("width\n0\n", notebook="denoising.ipynb") == [
+        "my.csv, line 2: expected width to be int, in [1, inf), got '0': set a legal value"
+    ]
+
+
+def test_a_chapter_of_several_experiments_gives_the_rows_of_those_that_have_any(project, toy, monkeypatch):
+    def none(values):
+        raise NotApplicable("no truth")
+
+    other = Experiment("denoising.b", toy.methods, toy.metrics, toy.prepare, toy.score, asked=none)
+    monkeypatch.setattr(experiments, "get", {"denoising.a": toy, "denoising.b": other}.__getitem__)
+    monkeypatch.setattr(experiments, "chapter", lambda name: Chapter(name, ("denoising.a", "denoising.b"), (Toy,)))
+    (project / "quick.yml").write_text(entry(parameters={"seeds": [0, 1]}))
+    found = sweeps.edition("quick", ".").runs["run"].rows
+    assert [(row.experiment, row.seed) for row in found.values()] == [("denoising.a", 0), ("denoising.a", 1)]
+
+
+@pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize(
     ("more", "fault"),
     [
-        ({"notebook": "tiny.ipynb"}, r"expected the notebook of a comparison \(denoising, .* got tiny.ipynb: leave"),
+        ({"notebook": "tiny.ipynb"}, r"expected the notebook of a chapter \(db_aae, .* got tiny.ipynb: leave"),
         (
             {"parameters": {"datasets": ["a/b", "a_b"]}},
             "expected data sets, methods and seeds of denoising.ipynb to di",
         ),
+        ({"parameters": {"datasets": []}}, "expected at least one of datasets, got none: name one"),
     ],
 )
 def test_an_edition_whose_rows_cannot_be_told_is_refused(project, more, fault):
@@ -159,7 +208,9 @@ def test_the_command_computes_a_row_and_says_how_it_ended(project, capsys):
     assert cli.main([*command, "--method", "mean"]) == 0
     assert capsys.readouterr().out == "denoising a mean 2: ok (0 s)\n"
     found = json.loads(out.read_text())
-    assert (found["status"], found["scores"], found["settings"]) == ("ok", {"error": 6.0}, {"epochs": 3})
+    assert (found["status"], found["scores"], found["settings"]) == (
+        "ok", {"error": 6.0}, {"epochs": 3, "width": 8},
+    )  # fmt: skip
     (project / "s.yml").write_text("epochs: 4\n")
     assert cli.main([*command, "--method", "mean", "-f", "s.yml"]) == 0
     assert json.loads(out.read_text())["scores"] == {"error": 8.0}
@@ -167,7 +218,7 @@ def test_the_command_computes_a_row_and_says_how_it_ended(project, capsys):
     assert cli.main([*command, "--method", "mean", "-f", "s.yml"]) == 2
     assert capsys.readouterr().err == "expected a parameter of this notebook, got epoch: did you mean epochs?\n"
     assert cli.main([*command, "--method", "median"]) == 2
-    assert capsys.readouterr().err.startswith("expected a method of the denoising comparison (mean), got 'median'")
+    assert capsys.readouterr().err.startswith("expected a method of denoising (mean), got 'median'")
     assert not out.exists()
 
 
@@ -188,9 +239,9 @@ def test_long_paths_that_end_differently_are_two_runs_with_names_that_files_can_
     batch = sweep("name_of\n" + "\n".join(paths), notebook="tiny.ipynb")
     assert len(batch.runs) == 2
     assert max(len(name.encode()) for name in batch.runs) <= 100
-    rows = {comparisons.row_file(path, "mean", 0) for path in paths}
-    assert len(rows) == 2
-    assert max(len(name.encode()) for name in rows) < 200
+    found = {measured.row_file("denoising", path, "mean", 0) for path in paths}
+    assert len(found) == 2
+    assert max(len(name.encode()) for name in found) < 200
 
 
 def test_the_key_of_a_row_follows_all_files_that_decide_it(tmp_path, monkeypatch):
@@ -199,7 +250,7 @@ def test_the_key_of_a_row_follows_all_files_that_decide_it(tmp_path, monkeypatch
     for text in "12":
         for file in ("a.csv", "markers.csv"):
             (tmp_path / file).write_text(text)
-            keys.add(comparisons.key("denoising", "~/a.csv", "mean", 0, {"tables": ["~/markers.csv"]}))
+            keys.add(experiments.key("denoising", "~/a.csv", "mean", 0, {"tables": ["~/markers.csv"]}))
     assert len(keys) == 4
 
 
@@ -226,10 +277,10 @@ def test_a_batch_is_computed_by_one_process_at_a_time():
 @pytest.mark.usefixtures("toy")
 def test_an_attempt_beyond_the_tries_writes_the_gap_of_a_row_that_its_table_takes(tmp_path):
     row = rows.Row("denoising", "a", "mean", 0, {"epochs": 3})
-    found = rows.compute(row, tmp_path / "a__mean__0.json", attempt=3, tries=2)
+    found = rows.compute(row, tmp_path / row.file, attempt=3, tries=2)
     assert found["reason"] == "Its job was ended 2 times before its end: out of memory, out of time or cancelled."
     asked = {"datasets": ["a"], "seeds": [0], "settings": {"epochs": 3}, "folder": tmp_path}
-    (line,) = comparisons.table("denoising", **asked).to_dict("records")
+    (line,) = measured.table("denoising", **asked).to_dict("records")
     assert (line["role"], line["reason"]) == (BASELINE, found["reason"])
 
 
@@ -237,7 +288,8 @@ def test_an_attempt_beyond_the_tries_writes_the_gap_of_a_row_that_its_table_take
 def test_a_report_gives_each_run_its_state_and_ends_in_those_that_failed(monkeypatch):
     batch = sweep("level\n1\n2\n3\n4\n", notebook="tiny.ipynb")
 
-    def execute(source, partial, values):
+    def execute(source, partial, values, tell):
+        tell(3, 4)
         partial.write_text(source.read_text())
         return "ValueError: no | cells" if values["level"] == 2 else None
 
@@ -261,7 +313,7 @@ def test_a_report_gives_each_run_its_state_and_ends_in_those_that_failed(monkeyp
     Path(batch.runs["level-1"].folder, "records.json").write_text(json.dumps(content))
     assert sweeps.gather(batch) == (
         "1 of 4 runs have finished. The others:\n\n"
-        "- level-2: ValueError: no | cells; see results/my/level-2/failed.ipynb.\n"
+        "- level-2: ValueError: no | cells, in code cell 3 of 4; see results/my/level-2/failed.ipynb.\n"
         "- level-3: has not run to an end: not started, out of memory, out of time or cancelled.\n"
         "- level-4: has not run to an end: not started, out of memory, out of time or cancelled."
     )

@@ -1,0 +1,1 @@
+"""What the chapter on the CVAE shows of its rows, and says of them."""

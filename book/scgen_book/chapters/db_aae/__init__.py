@@ -1,0 +1,1 @@
+"""What the chapter on DB-AAE shows and says of its rows."""

@@ -1,0 +1,1 @@
+"""What the chapter on scGAN shows and says of its rows."""

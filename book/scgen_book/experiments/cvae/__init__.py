@@ -1,0 +1,1 @@
+"""What is measured in the chapter on the convolutional CVAE, a module an experiment."""

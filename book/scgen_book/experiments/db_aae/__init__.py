@@ -1,0 +1,1 @@
+"""What is measured in the chapter on DB-AAE, a module an experiment."""

@@ -1,0 +1,1 @@
+"""What is measured in the chapter on DCA, a module an experiment."""

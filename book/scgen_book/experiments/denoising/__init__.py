@@ -1,0 +1,1 @@
+"""The comparison of denoisers: its cases, methods and metrics."""

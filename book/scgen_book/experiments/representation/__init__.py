@@ -1,0 +1,1 @@
+"""The comparison of embeddings: its methods and metrics."""

@@ -1,0 +1,1 @@
+"""What is measured in the chapter on scGAN and cscGAN, a module an experiment."""

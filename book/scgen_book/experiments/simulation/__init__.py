@@ -1,0 +1,1 @@
+"""The comparison of simulators: its cases, methods and metrics."""

@@ -1,0 +1,99 @@
+"""The cells of DR-A's chapter: genes, split, labels, and what is refused."""
+
+import anndata
+import numpy as np
+import pytest
+
+from scgen_book import experiments
+from scgen_book.experiments.dr_a import cases
+from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.preprocess import legacy_split
+
+
+def test_the_split_is_that_of_the_released_code_and_serves_every_seed(mine, values):
+    case, other = (cases.prepare(mine, seed, values()) for seed in (0, 5))
+    train, test = legacy_split(60)
+    assert (case.train.tolist(), case.test.tolist()) == (train.tolist(), test.tolist())
+    assert case is other
+    assert case.cells.shape == (60, 20)
+    assert case.judged == "cell types"
+    assert len(case.test_labels) == len(test)
+    np.testing.assert_array_equal(case.logs, np.log2(case.counts + 1))
+
+
+def test_the_labels_that_are_asked_for_are_judged(mine, values, tmp_path):
+    cells = anndata.read_h5ad(mine)
+    cells.obs["group"], cells.obs["level1class"] = cells.obs["cell_type"], np.where(np.arange(60) % 2, "x", "y")
+    cells.write_h5ad(tmp_path / "both.h5ad")
+    found = cases.prepare(str(tmp_path / "both.h5ad"), 0, values(label_set="level1"))
+    assert list(found.labels) == ["group9", "level1"]
+    assert found.judged == "level1"
+    assert found.test_labels.nunique() == 2
+
+
+def test_cells_without_labels_are_not_judged_and_ask_for_one_seed(mine, values, tmp_path):
+    cells = anndata.read_h5ad(mine)
+    del cells.obs["cell_type"]
+    cells.write_h5ad(tmp_path / "bare.h5ad")
+    case = cases.prepare(str(tmp_path / "bare.h5ad"), 0, values())
+    assert (case.judged, case.unscored) == (None, "the cells have no labels")
+    asked = cases.asked_for(case, values(seeds=[3, 4]))
+    assert (asked["seeds"], asked["baselines"]) == ([3], [])
+    assert cases.asked_for(cases.prepare(mine, 0, values()), values(seeds=[3, 4]))["seeds"] == [3, 4]
+    with pytest.raises(
+        DataError, match="expected two classes and more than 16 training cells, got 48 cells and 0 sets"
+    ):
+        cases.prepare_further(str(tmp_path / "bare.h5ad"), 0, values())
+
+
+def test_a_mini_batch_is_smaller_than_the_training_cells(mine, values):
+    with pytest.raises(ParameterError, match=r"expected batch_size from 2 to 47, .* got 48"):
+        cases.prepare(mine, 0, values(batch_size=48))
+
+
+def test_the_columns_of_the_own_file_are_not_those_of_further_data(mine, values, tmp_path):
+    cells = anndata.read_h5ad(mine)
+    cells.obs["mine"] = np.where(np.arange(60) % 2, "x", "y")
+    cells.write_h5ad(tmp_path / "own.h5ad")
+    own = str(tmp_path / "own.h5ad")
+    settings = values(dataset=own, labels="mine")
+    assert cases.prepare(own, 0, settings).test_labels.nunique() == 2
+    assert cases.prepare_further(own, 0, settings).test_labels.nunique() == 2
+    assert cases.prepare_further(mine, 0, settings).test_labels.nunique() == 3
+
+
+@pytest.mark.parametrize("name", cases.DISTRIBUTED)
+def test_what_the_authors_alone_distribute_is_asked_for_by_its_file(name):
+    with pytest.raises(DataError, match=f"save matrix and labels as {name.lower()}_720.h5ad"):
+        cases.load(name)
+
+
+def test_zeisel_is_the_authors_matrix_or_else_the_studys_table(monkeypatch):
+    there = {"zeisel_full": "a table"}
+
+    def load(name):
+        if name not in there:
+            raise DataError(f"expected {name}, got none.")
+        return there[name]
+
+    monkeypatch.setattr(cases.data, "load", load)
+    assert cases.load("Zeisel") == "a table"
+    there.clear()
+    with pytest.raises(DataError, match=r"got neither: expected zeisel_720, got none\. expected zeisel_full"):
+        cases.load("Zeisel")
+
+
+def test_a_row_names_the_data_that_it_is_of(monkeypatch, tmp_path):
+    assert cases.stands_for("mine.h5ad") == "mine.h5ad"
+    monkeypatch.setenv("SCGEN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SCGEN_CACHE_DIR", str(tmp_path / "cache"))
+    assert cases.stands_for("Zeisel") == "zeisel_full"
+    for file in cases.registry.DATASETS["zeisel_720"].sources:
+        (tmp_path / file.key).parent.mkdir(exist_ok=True)
+        (tmp_path / file.key).touch()
+    assert cases.stands_for("Zeisel") == "zeisel_720"
+
+
+def test_the_test_size_is_smaller(values):
+    found = experiments.complete("dr_a", values(fast=True, z_dims=[2, 10], z_dim=10, seeds=[4, 5], unguarded=3))
+    assert (found["epoch"], found["z_dims"], found["seeds"], found["unguarded"]) == (2, [10], [4], 1)
