@@ -113,7 +113,7 @@ def test_the_gate_names_a_run_that_is_missing(inside, tmp_path, monkeypatch):
 def test_the_gate_names_a_run_that_failed(inside, monkeypatch):
     entry = json.loads((inside / "results/quick/dca/run.json").read_text())
     monkeypatch.setattr(pages, "_read", lambda path: entry | {"status": "failed", "error": "ValueError: no cells"})
-    assert refusal().startswith("Run dca of edition quick failed with ValueError: no cells; see results/quick/dca/")
+    assert refusal().startswith("Run dca of edition quick failed with ValueError: no cells, in code cell 8 of 8; see ")
 
 
 def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
