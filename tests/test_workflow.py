@@ -271,6 +271,7 @@ def rows(project):
     return table.sort_index()
 
 
+@pytest.mark.slow
 def test_each_row_of_an_experiment_is_a_job_and_a_death_is_a_gap_with_its_reason(measured):
     table = rows(measured)
     assert table["value"].dropna().to_dict() == {("a", "good", 0): 1e-5}
@@ -285,6 +286,7 @@ def test_each_row_of_an_experiment_is_a_job_and_a_death_is_a_gap_with_its_reason
     assert {path.name for path in folder.iterdir()} == files
 
 
+@pytest.mark.slow
 def test_the_same_rows_asked_for_twice_run_nothing_and_more_seeds_run_only_themselves(measured):
     assert snakemake(measured)[0] == 0
     assert ran(measured) == []

@@ -10,7 +10,7 @@ import pandas as pd
 from scgen_book import experiments, plots
 from scgen_book.chapters import comparisons
 from scgen_book.experiments import paired, summaries
-from scgen_book.experiments.denoising.cases import Case, DenoisingSettings, prepare
+from scgen_book.experiments.denoising.cases import Case, DenoisingSettings
 from scgen_book.experiments.denoising.comparison import EXPERIMENT, GROUPS, NAMES
 from scgen_book.experiments.protocol import Metric
 from scgen_book.experiments.rows import Rows
@@ -102,11 +102,12 @@ def described(settings: Mapping[str, Any]) -> "Styler":
         If settings are not legal together.
     """
     values = experiments.complete("denoising", settings)
-    chosen = DenoisingSettings(**experiments.settings_of(EXPERIMENT, values)).values()
+    chosen = experiments.settings_of(EXPERIMENT, values)
+    DenoisingSettings(**chosen)  # refused before the first is loaded
     lines = []
     for name in values["datasets"]:
         try:
-            lines.append({"data": name} | _sizes(prepare(name, values["seed"], chosen)))
+            lines.append({"data": name} | _sizes(experiments.case(EXPERIMENT, name, values["seed"], chosen)))
         except errors.InputError as error:
             lines.append({"data": name, "known": f"not at hand: {error}"})
     return comparisons.top_left(pd.DataFrame(lines).fillna("–"))

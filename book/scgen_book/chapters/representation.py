@@ -10,7 +10,7 @@ from scgen_book import experiments, plots
 from scgen_book.chance import FEWEST, beyond_chance
 from scgen_book.chapters import comparisons
 from scgen_book.experiments import paired, summaries
-from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings, prepare
+from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT, METRICS
 from scgen_book.experiments.rows import Rows
 
@@ -60,12 +60,13 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
         If settings are not legal together.
     """
     values = experiments.complete("representation", settings)
-    chosen = RepresentationSettings(**experiments.settings_of(EXPERIMENT, values)).values()
+    chosen = experiments.settings_of(EXPERIMENT, values)
+    RepresentationSettings(**chosen)  # refused before the first is loaded
     lines: dict[str, dict[str, str]] = {}
     kinds: dict[str, str] = {}
     for name in values["datasets"]:
         try:
-            case = prepare(name, values["seeds"][0], chosen)
+            case = experiments.case(EXPERIMENT, name, values["seeds"][0], chosen)
         except Exception as error:  # whatever it is, the page goes on with the others
             lines[name] = {"labels": f"not run: {error}"}
             continue

@@ -165,13 +165,13 @@ def row(
     try:
         if not installed(chosen):
             raise NotApplicable(absence(chosen))
-        case = _case(experiment, dataset, seed, settings)
-        made = chosen.run(case, seed, settings) if answer is None else answer
-        scores = experiment.score(case, made, seed, settings)
+        its = case(experiment, dataset, seed, settings)
+        made = chosen.run(its, seed, settings) if answer is None else answer
+        scores = experiment.score(its, made, seed, settings)
         if unknown := set(scores) - set(experiment.metrics):
             raise ValueError(f"scores without a metric: {', '.join(sorted(unknown))}")
         found["scores"] = {name: _finite(value) for name, value in scores.items()}
-        found["arrays"] = arrays.packed(experiment.keep(case, made, seed, settings))
+        found["arrays"] = arrays.packed(experiment.keep(its, made, seed, settings))
         found["claims"] = dict(experiment.claims(found))
     except Exception as error:
         words = " ".join(str(error).split())
@@ -266,12 +266,14 @@ def plan(name: str, values: Mapping[str, Any]) -> dict[tuple[str, str, str, int]
     return found
 
 
-@functools.lru_cache(maxsize=2)
+# as many as a short run has data sets: it describes them, and then computes their rows
+@functools.lru_cache(maxsize=3)
 def _prepared(prepare: Callable, dataset: str, seed: int, settings: str) -> Any:
     return prepare(dataset, seed, json.loads(settings))
 
 
-def _case(experiment: Experiment, dataset: str, seed: int, settings: Mapping) -> Any:
+def case(experiment: Experiment, dataset: str, seed: int, settings: Mapping) -> Any:
+    """Return the case of an experiment's rows of one data set and seed, which the latest of them share."""
     return _prepared(experiment.prepare, dataset, int(seed), json.dumps(settings, sort_keys=True))
 
 
