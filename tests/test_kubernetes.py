@@ -22,7 +22,7 @@ from scgen_book import provenance
 PLUGINS = ("snakemake_executor_plugin_kubernetes", "snakemake_storage_plugin_fs")
 MISSING = [name for name in PLUGINS if importlib.util.find_spec(name) is None]
 MISSING += [name for name in ("rsync", "git") if shutil.which(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} missing")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} missing")]
 
 KUBECONFIG = """\
 apiVersion: v1

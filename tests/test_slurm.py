@@ -220,11 +220,11 @@ def test_rows_of_two_papers_are_jobs_and_a_killed_one_is_tried_again(slurm, tmp_
         for name, given in ROWS.items()
     }
     (tmp_path / "sweeps").mkdir()
-    (tmp_path / "sweeps" / "rows.yml").write_text(json.dumps(edition))
+    (tmp_path / "sweeps" / "quick.yml").write_text(json.dumps(edition))
     shutil.copytree(provenance.ROOT / "notebooks", tmp_path / "notebooks")
-    config = ("edition=rows", "editions_dir=sweeps")
+    config = ("edition=quick", "editions_dir=sweeps")
     process = snakemake(tmp_path, slurm, *PROFILE, config=config)
-    folder, killed = tmp_path / "results" / "rows", None
+    folder, killed = tmp_path / "results" / "quick", None
     try:
         while killed is None:
             assert process.poll() is None, process.stdout.read()

@@ -187,3 +187,8 @@ def test_a_method_stands_beside_all_others_by_each_metric_that_the_table_has():
         "a: error 1.5; score 0.2. Differences on the same seeds: error: −1.0 against b; score: −0.1 against b. "
         "In the mean **the measures disagree** on b."
     )
+
+
+def test_no_words_below_a_table_show_nothing():
+    assert tables.below("") == []
+    assert tables.below("*lost*")[0].data == "*lost*"

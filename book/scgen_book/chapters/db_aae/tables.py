@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from pandas.io.formats.style import Styler
 
 from scgen_book.chance import spread
@@ -197,6 +198,11 @@ def order_means(rows: Rows, of: sets.Sets) -> pd.DataFrame:
     found = _means(ranked, by, list(order.SCORES), 3)
     found["cells left out", ""] = table.groupby(by)["left_out"].mean().round(3)
     return found
+
+
+def below(words: str) -> list[Markdown]:
+    """Return what is displayed below a table: nothing where there are no words, which would show as an object."""
+    return [Markdown(words)] if words else []
 
 
 def gaps(*several: Rows) -> str:
