@@ -209,8 +209,8 @@ def test_a_sweep_on_slurm_finishes_the_good_runs_repeats_a_cancelled_one_and_rep
 
 
 ROWS = {
-    "dca": {"fast": True, "seeds": [0], "parts": ["A"]},
-    "dr_a": {"fast": True, "seeds": [0], "z_dims": [2, 5]},
+    "dca": {"fast": True, "seeds": [0], "parts": ["A"], "variants": ["faithful"]},
+    "dr_a": {"fast": True, "seeds": [0], "z_dims": [2], "experiments": False},
 }
 
 
