@@ -24,6 +24,14 @@ class Cells(NamedTuple):
         """Return the cells in these rows."""
         return Cells(self.counts[rows], None if self.labels is None else np.asarray(self.labels)[rows])
 
+    def sample(self, n: int, seed: int) -> "Cells":
+        """Return at most n of the cells, drawn without replacement, in their order."""
+        return self.take(np.sort(np.random.default_rng(seed).permutation(self.counts.shape[0])[:n]))
+
+    def of(self, label: object) -> "Cells":
+        """Return the cells of a label."""
+        return self.take(np.flatnonzero(np.asarray(self.labels).astype(str) == str(label)))
+
 
 def controls(train: Cells, n: int, seed: int = 0) -> tuple[dict[str, Cells], np.ndarray]:
     """Make the four controls that frame every score of a simulation, all of the same size.

@@ -128,14 +128,11 @@ def score_by_label(
     ]:
         raise DataError(f"expected labels on every side, got none of {unlabelled[0]}: give one a cell")
 
-    def of(label: str, cells: Cells) -> Cells:
-        return cells.take(np.flatnonzero(np.asarray(cells.labels).astype(str) == label))
-
     tables = []
     for label in sorted(set(np.asarray(test.labels).astype(str))):
-        parts = {name: of(label, cells) for name, cells in methods.items()}
-        if min(part.counts.shape[0] for part in (of(label, test), *parts.values())) >= min_cells:
-            table = score(of(label, train), of(label, test), parts, min_cells=min_cells, **settings)
+        parts = {name: cells.of(label) for name, cells in methods.items()}
+        if min(part.counts.shape[0] for part in (test.of(label), *parts.values())) >= min_cells:
+            table = score(train.of(label), test.of(label), parts, min_cells=min_cells, **settings)
             tables.append(table.assign(label=label))
     columns = ["label", "seed", "method", "metric", "value", "space", "n_real", "n_fake"]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
@@ -259,6 +256,5 @@ class Reference:
 
 
 def _sample(cells: Cells, n: int, seed: int) -> Cells:
-    rows = np.random.default_rng(seed).permutation(cells.counts.shape[0])[:n]
     counts = sp.csr_matrix(cells.counts) if sp.issparse(cells.counts) else np.asarray(cells.counts)
-    return Cells(counts, cells.labels).take(np.sort(rows))
+    return Cells(counts, cells.labels).sample(n, seed)

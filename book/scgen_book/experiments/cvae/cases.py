@@ -310,9 +310,9 @@ class Case:
         """For each type by itself as many test cells as both sides have, and as many of each control."""
         found = {}
         for name in sorted(set(self.kept) if self.test.labels is not None else ()):
-            train, test = (side.take(np.flatnonzero(side.labels == name)) for side in (self.train, self.test))
+            train, test = (side.of(name) for side in (self.train, self.test))
             n = min(train.counts.shape[0] // 2, test.counts.shape[0])
-            found[name] = sample(test, n, self.seed), controls.controls(train, n, self.seed)[0]
+            found[name] = test.sample(n, self.seed), controls.controls(train, n, self.seed)[0]
         return found
 
     def check_scored(self) -> None:
@@ -326,8 +326,3 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
     """Return the case of a data set with a seed."""
     cells = load(dataset, settings)
     return Case(cells, kept_types(cells, settings["min_test_cells"]), seed, settings)
-
-
-def sample(cells: Cells, n: int, seed: int) -> Cells:
-    """Return some of the cells in their order, as `panel.score` draws them."""
-    return cells.take(np.sort(np.random.default_rng(seed).permutation(cells.counts.shape[0])[:n]))

@@ -141,7 +141,7 @@ def compared(case: Case, cells: Cells, real: bool = False) -> dict[str, float]:
     """Return all scores of simulated cells against as many held-out ones, and of their means against the truth."""
     settings = case.settings
     spaces = case.reference.score(
-        cases.sample(cells, case.cells_a_side, case.seed), trees=settings["forest_trees"], repeats=1,
+        cells.sample(case.cells_a_side, case.seed), trees=settings["forest_trees"], repeats=1,
         permutations=PERMUTATIONS, min_cells=settings["min_test_cells"] // 2, real=real,
     )  # fmt: skip
     found = {name: value for scores in spaces.values() for name, value in scores.items()}
@@ -198,8 +198,8 @@ def by_type(case: Case, cells: Cells, control: str | None = None) -> list[float]
     found = []
     for name, (test, drawn) in case.by_type.items():
         n = test.counts.shape[0]
-        own = drawn[control] if control else cells.take(np.flatnonzero(np.asarray(cells.labels) == name))
-        logs = [realism.log(x.counts, allow_empty=True) for x in (test, cases.sample(own, n, case.seed))]
+        own = drawn[control] if control else cells.of(name)
+        logs = [realism.log(x.counts, allow_empty=True) for x in (test, own.sample(n, case.seed))]
         trees = case.settings["forest_trees"]
         found.append(realism.rf_auc(*logs, trees=trees, folds=cases.FOLDS, repeats=1, seed=case.seed)["rf_auc"])
     return found

@@ -94,7 +94,7 @@ class Judge:
         if n < FOLDS:
             return {}
         judged = self._reference(n).score(
-            _sample(cells, n, self.seed),
+            cells.sample(n, self.seed),
             trees=self.settings["forest_trees"],
             repeats=1,
             permutations=100,
@@ -140,15 +140,15 @@ class Judge:
     def _of_class(self, label: str, cells: Cells | str) -> dict[str, float]:
         """Return the scores of one class as `panel.score_by_label` has them, none where a side has too few cells."""
         fewest, trees = self.settings["min_test_cells"], self.settings["forest_trees"]
-        train, test = (_class(side, label) for side in (self.train, self.test))
-        own = cells if isinstance(cells, str) else _class(cells, label)
+        train, test = (side.of(label) for side in (self.train, self.test))
+        own = cells if isinstance(cells, str) else cells.of(label)
         n = min([train.counts.shape[0] // 2, *(x.counts.shape[0] for x in (test, own) if isinstance(x, Cells))])
         if min(x.counts.shape[0] for x in (test, own) if isinstance(x, Cells)) < fewest or n < FOLDS:
             return {}
         reference = Reference(train, test, n, self.seed, by="variance", trees=trees)
         drawn = reference.controls[own] if isinstance(own, str) else own
         judged = reference.score(
-            _sample(drawn, n, self.seed), trees=trees, repeats=1, permutations=100, min_cells=fewest, real=own == "real"
+            drawn.sample(n, self.seed), trees=trees, repeats=1, permutations=100, min_cells=fewest, real=own == "real"
         )
         return {metric: float(value) for scores in judged.values() for metric, value in scores.items()}
 
@@ -184,11 +184,3 @@ class Judge:
                 )["confusion"]
             found |= {"confusion": told.to_numpy(), "asked for": told.index.to_numpy(), "told": told.columns.to_numpy()}
         return found
-
-
-def _class(cells: Cells, label: str) -> Cells:
-    return cells.take(np.flatnonzero(np.asarray(cells.labels).astype(str) == label))
-
-
-def _sample(cells: Cells, n: int, seed: int) -> Cells:
-    return cells.take(np.sort(np.random.default_rng(seed).permutation(cells.counts.shape[0])[:n]))
