@@ -87,14 +87,28 @@ class Rows:
                 return arrays.unpacked(row["arrays"])
         return {}
 
-    def record(self, run: "Run") -> None:
-        """Record every value of every row, under its claim where it has one; a gap has no value to record."""
+    def record(self, run: "Run", told: Callable[[Mapping, str], Mapping[str, Any]] | None = None) -> None:
+        """Record every value of every row, under its claim where it has one; a gap has no value to record.
+
+        Parameters
+        ----------
+        run
+            Where to.
+        told
+            Function of a row and a metric that returns what is recorded otherwise: metric, dataset, variant, method
+            or note.
+        """
         for row in self._scored():
             for metric, value in row["scores"].items():
-                run.add(
-                    row["claims"].get(metric), metric, math.nan if value is None else value, seed=row["seed"],
-                    dataset=row["dataset"], variant=row["variant"], method=row["method"],
-                )  # fmt: skip
+                words = {
+                    "metric": metric,
+                    "dataset": row["dataset"],
+                    "variant": row["variant"],
+                    "method": row["method"],
+                }
+                words |= told(row, metric) if told else {}
+                number = math.nan if value is None else value
+                run.add(row["claims"].get(metric), value=number, seed=row["seed"], **words)
 
     def show(self, view: Callable, *args: Any, **options: Any) -> Any:
         """Return ``view(rows, ...)``, or in one line why there is nothing to see.

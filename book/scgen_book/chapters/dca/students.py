@@ -19,11 +19,12 @@ _PARTS = ("test", "validation")
 
 def record(found: Rows, run: Run, epochs: int) -> None:
     """Record every value, and of a training that did not diverge up to which epoch that is known."""
-    before = len(run.records)
-    found.record(run)
-    for entry in run.records[before:]:
-        if entry["metric"] == models.DIVERGED and entry["value"] is None:
-            entry["note"] = f"none up to {epochs} epochs; {entry['note']}"
+
+    def told(row: Mapping, metric: str) -> dict[str, str]:
+        never = metric == models.DIVERGED and row["scores"][metric] is None
+        return {"note": f"none up to {epochs} epochs"} if never else {}
+
+    found.record(run, told)
 
 
 def scores(found: Rows, epochs: int) -> pd.DataFrame:

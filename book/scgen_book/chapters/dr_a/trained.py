@@ -159,13 +159,7 @@ class Trained:
 def record(run: Any, rows: Rows) -> None:
     """Record every value of rows, of the chapter's own data under their name; of a training that ended its reason."""
     own = run.parameters.get("dataset")
-    for row in rows.rows:
-        for metric, value in row["scores"].items():
-            run.add(
-                row["claims"].get(metric), metric, np.nan if value is None else value, seed=row["seed"],
-                dataset=None if row["dataset"] == own else row["dataset"], variant=row["variant"],
-                method=row["method"], note=ended(row),
-            )  # fmt: skip
+    rows.record(run, lambda row, _: {"dataset": None if row["dataset"] == own else row["dataset"], "note": ended(row)})
 
 
 def long_form(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -63,14 +63,15 @@ def keep_data(run: Run, case: Case, values: Mapping[str, Any]) -> None:
 
 def record(run: Run, rows: Rows) -> None:
     """Record every value of the rows on realism, cells as counts under a variant of their own."""
-    for row in rows.rows:
-        for metric, value in row["scores"].items():
-            variant, name = row["variant"], metric.removesuffix(AS_COUNTS)
-            run.add(
-                row["claims"].get(metric), name, np.nan if value is None else value, seed=row["seed"],
-                dataset=row["dataset"], variant=variant if name == metric else f"{variant}{AS_COUNTS}",
-                method="scgan" if variant else row["method"],
-            )  # fmt: skip
+
+    def told(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+        variant, name = row["variant"], metric.removesuffix(AS_COUNTS)
+        return {
+            "metric": name, "variant": variant if name == metric else f"{variant}{AS_COUNTS}",
+            "method": "scgan" if variant else row["method"],
+        }  # fmt: skip
+
+    rows.record(run, told)
 
 
 def trainings(rows: Rows, values: Mapping[str, Any]) -> Any:
