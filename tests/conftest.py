@@ -60,7 +60,7 @@ def write_notebook():
             *parameters.splitlines(),
             "seed: int = 0  # in [0, inf): seed of everything random",
             "fast: bool = False  # any: test size",
-            'edition: str = "own"  # one of quick, paper, own: edition',
+            'edition: str = "own"  # one of quick, full, paper, own: edition',
             "out: str | None = None  # any: folder of the records",
         ])  # fmt: skip
         notebook = nbformat.v4.new_notebook(

@@ -124,3 +124,62 @@ def pages(edition: str, editions_dir: str) -> None:
         from scgen_book import pages
 
     pages.write(edition, editions_dir=editions_dir)
+
+
+@click.command()
+@click.argument("edition")
+@click.option("--editions-dir", default="workflow/editions", show_default=True)
+def plan(edition: str, editions_dir: str) -> None:
+    """List the rows of EDITION: how many the record has, and the core-hours of the others."""
+    with _extra():
+        from scgen_book.batch import plan
+        from scgen_book.record import Record
+
+    print(plan.table(plan.rows(edition, Record(), editions=editions_dir)))
+
+
+@click.command()
+@click.argument("edition")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Experiment, run, data set or method whose rows are computed; may be repeated.",
+)
+@click.option("--hours", type=float, help="After which no further row is begun.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Rows at a time, a core each; as many as there are cores.")
+@click.option("--editions-dir", default="workflow/editions", show_default=True)
+def record(edition: str, only: Sequence[str], hours: float | None, jobs: int | None, editions_dir: str) -> None:
+    """Compute the rows of EDITION that the record lacks, and write each down as soon as it is there."""
+    with _extra():
+        from scgen_book.batch import recording
+        from scgen_book.record import Record
+
+    kept = Record()
+    written = recording.record(edition, kept, only=only, hours=hours, jobs=jobs, editions=editions_dir, told=_told)
+    print(f"{written} rows were written down in {kept.folder}, which has {len(kept.rows)}.")
+
+
+@click.command()
+@click.option("--rows", "number", type=click.IntRange(min=1), default=5, show_default=True, help="How many.")
+@click.option("--experiment", help="Of which experiment; of any.")
+@click.option("--longest", type=float, metavar="SECONDS", help="Draw only rows that took no more of a core.")
+@click.option("--seed", type=int, help="Of the draw; another one each time.")
+def verify(number: int, experiment: str | None, longest: float | None, seed: int | None) -> None:
+    """Compute rows of the record once more, drawn at random; one that differs fails."""
+    with _extra():
+        from scgen_book.record import Record, agreement
+
+    kept, found = Record(), []
+    for row in agreement.drawn(kept, number, experiment=experiment, longest_s=longest, seed=seed):
+        found.append(agreement.again(kept, row))
+        _told(str(found[-1]))
+    print(
+        ", ".join(f"{n} {word}" for word, n in agreement.counted(found).items() if n) or "The record has no such row."
+    )
+    if differing := [str(one) for one in found if one.word == agreement.DIFFERENT]:
+        raise InputError("\n".join(["expected the recorded numbers, got others: find out why", *differing]))
+
+
+def _told(line: str) -> None:
+    print(line, flush=True)

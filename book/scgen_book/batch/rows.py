@@ -124,6 +124,6 @@ def _gap(row: Row, reason: str) -> dict:
         "experiment": row.experiment, "dataset": row.dataset, "method": row.method,
         "role": method.role if method else METHOD, "variant": method and method.variant,
         "seed": row.seed, "settings": dict(row.settings),
-        "key": row.key(), "status": "gap", "reason": reason, "duration_s": 0.0, "scores": {},
-        "claims": {}, "arrays": {},
+        "key": row.key(), "status": "gap", "reason": reason, "cause": None,
+        "duration_s": 0.0, "core_s": 0.0, "scores": {}, "claims": {}, "arrays": {},
     }  # fmt: skip

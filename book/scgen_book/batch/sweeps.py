@@ -39,7 +39,7 @@ class Run:
     notebook, parameters
         The source, and the parameters that do not keep their defaults.
     edition
-        ``quick``, ``paper`` or ``own``.
+        ``quick``, ``full``, ``paper`` or ``own``.
     page, folder
         The executed notebook, and the folder of its results.
     rows

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import json
 import math
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -144,8 +145,9 @@ def row(
     -------
     dict
         Plain data: experiment, dataset, method, role, variant, seed, settings, key (see `key`), status (``"ok"`` or
-        ``"gap"``), reason (of a gap, one sentence, else None), duration_s, scores (a number a metric, None if not
-        finite), claims (an id a metric that has one) and arrays (see `arrays.packed`).
+        ``"gap"``), reason (of a gap, one sentence, else None), cause (the error behind it, by name), duration_s, core_s
+        (seconds of processor cores), scores (a number a metric, None if not finite), claims (an id a metric that has
+        one) and arrays (see `arrays.packed`).
 
     Raises
     ------
@@ -159,9 +161,10 @@ def row(
         "experiment": experiment.name, "dataset": dataset, "method": method, "role": chosen.role,
         "variant": chosen.variant, "seed": int(seed), "settings": _deciding(settings),
         "key": key(experiment, dataset, method, seed, settings),
-        "status": "ok", "reason": None, "duration_s": 0.0, "scores": {}, "claims": {}, "arrays": {},
+        "status": "ok", "reason": None, "cause": None, "duration_s": 0.0, "core_s": 0.0,
+        "scores": {}, "claims": {}, "arrays": {},
     }  # fmt: skip
-    clock = time.monotonic()
+    clock, cores = time.monotonic(), _core_seconds()
     try:
         if not installed(chosen):
             raise NotApplicable(absence(chosen))
@@ -176,8 +179,16 @@ def row(
     except Exception as error:
         words = " ".join(str(error).split())
         reason = words if isinstance(error, InputError) and words else f"{type(error).__name__}: {words}"
-        found |= {"status": "gap", "reason": reason, "scores": {}, "claims": {}, "arrays": {}}
-    return found | {"duration_s": round(time.monotonic() - clock, 1)}
+        found |= {"status": "gap", "reason": reason, "cause": type(error).__name__}
+        found |= {"scores": {}, "claims": {}, "arrays": {}}
+    took = {"duration_s": time.monotonic() - clock, "core_s": _core_seconds() - cores}
+    return found | {name: round(seconds, 1) for name, seconds in took.items()}
+
+
+def _core_seconds() -> float:
+    """Return what this process and those that it has started and that have ended took of all cores."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(of.ru_utime + of.ru_stime for of in used)
 
 
 def key(experiment: Experiment | str, dataset: str, method: str, seed: int, settings: Mapping) -> str:

@@ -75,10 +75,11 @@ def experiment(
     prepare: Callable[[str, int, Mapping], Any],
     asked: Callable[[Mapping[str, Any]], Iterable[Task]],
     settings: tuple[Any, ...] = (),
+    times: tuple[str, ...] = (),
 ) -> Experiment:
     """Return the experiment of these defects, a method each."""
     methods = {key: Method(defect.measure) for key, defect in defects.items()}
-    return Experiment(name, methods, SIDES, prepare, _scored, settings, asked)
+    return Experiment(name, methods, SIDES, prepare, _scored, settings, asked, times=times)
 
 
 def find(run: "Run", rows: Rows, defects: Mapping[str, Defect]) -> None:

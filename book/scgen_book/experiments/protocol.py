@@ -113,6 +113,8 @@ class Experiment:
         Function of a row without its claims that returns the claim's id by metric, for those that belong to one.
     keep
         Function of (case, what the method returned, seed, settings) that returns the arrays that figures need, by name.
+    times
+        Metrics and methods whose numbers are times: the same seed does not give them again.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Experiment:
     asked: Callable[[Mapping[str, Any]], Iterable[Task]] = crossed
     claims: Callable[[Mapping[str, Any]], Mapping[str, str]] = _nothing
     keep: "Callable[[Any, Any, int, Mapping], Mapping[str, np.ndarray]]" = _nothing
+    times: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,12 @@ def computed(
     settings: Mapping,
     folder: str | Path | None = None,
     made: Mapping[Task, Any] | None = None,
+    *,
+    alone: bool = False,
 ) -> list[dict]:
     """Return rows in the order asked for: read where they are up to date, else computed and written.
+
+    Other processes compute them, one a core; ``alone`` has this one do it.
 
     Raises
     ------
@@ -188,7 +192,9 @@ def computed(
     for task in [task for task in missing if task in (made or {})]:
         found[task] = _kept(experiment, task, settings, folder, (made or {})[task])
         missing.remove(task)
-    if missing:
+    if alone:
+        found |= {task: _kept(experiment, task, settings, folder) for task in missing}
+    elif missing:
         from scgen_lib import training  # with TensorFlow, which is not needed where all rows are read
 
         # the name of one that is registered travels to another process more surely than its functions

@@ -71,7 +71,7 @@ def test_a_notebook_that_stops_leaves_a_failed_copy_and_no_page(tmp_path, write_
     [
         (["-p", "leval", "3"], "expected a parameter of this notebook, got leval: did you mean level?\n"),
         (["-p", "level", "11"], "expected level to be float, in [0, 10], got '11': set a legal value\n"),
-        (["--edition", "best"], "expected edition to be str, one of quick, paper, own, got 'best': set a legal"),
+        (["--edition", "best"], "expected edition to be str, one of quick, full, paper, own, got 'best': set a legal"),
         (["-f", "absent.yml"], "expected a YAML file of parameters, got absent.yml, which cannot be read: "),
     ],
 )

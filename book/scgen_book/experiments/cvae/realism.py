@@ -236,4 +236,5 @@ EXPERIMENT = Experiment(
         "score_cells", "forest_trees", "by_type", "embedding_dots", "snapshot_epochs",
     ),
     asked=asked,
+    times=variations.TIMES,
 )  # fmt: skip

@@ -158,4 +158,5 @@ EXPERIMENT = Experiment(
     settings=(DBAAE, *cells.DATA, "n2", "n3", "n_pcs"),
     asked=asked,
     keep=keep,
+    times=("D7",),
 )

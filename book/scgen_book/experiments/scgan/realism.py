@@ -177,4 +177,5 @@ EXPERIMENT = Experiment(
     asked=asked,
     claims=claims,
     keep=keep,
+    times=("seconds",),
 )  # fmt: skip

@@ -1,0 +1,127 @@
+"""The record: its tables, what an edition lacks, rows that are written down, and rows that are computed once more."""
+
+import pytest
+
+from scgen_book import experiments
+from scgen_book.record import DIGITS, Record, agreement, key_of, named, rounded
+from scgen_lib.errors import InputError
+
+BATCH = {
+    "batch": "20260101T000000Z", "commit": "0123456789ab", "lock": "ba9876543210", "cpu": "made up", "cores": 1,
+    "gpus": "", "started": "2026-01-01", "rows": 1, "core_s": 1.5,
+}  # fmt: skip
+
+
+def row(seed=0, method="zinb", settings=None, **changes):
+    """Return a row of DCA's figure 2 as it is computed, with made-up numbers."""
+    found = {
+        "experiment": "dca.figure2",
+        "dataset": "dca_g2_fig2",
+        "method": method,
+        "role": "method",
+        "variant": "faithful",
+        "seed": seed,
+        "settings": {"epochs": 3, "hidden_size": [4, 2, 4]} if settings is None else settings,
+        "status": "ok",
+        "reason": None,
+        "cause": None,
+        "core_s": 1.5,
+        "scores": {"groups": 2.0, "silhouette": 0.123456789, "epochs": None},
+        "claims": {"silhouette": "dca.fig2.g2.zinb"},
+    }
+    return found | changes
+
+
+def kept(folder, *rows):
+    record = Record(folder)
+    for one in rows:
+        record.add(one, one["core_s"], BATCH)
+    for name in {one["experiment"] for one in rows}:
+        record.write(name)
+    return Record(folder)
+
+
+def test_what_was_written_is_read_again_in_few_digits(tmp_path):
+    record = kept(tmp_path, row(), row(1), row(2, status="gap", reason="it ended", scores={}, claims={}))
+    assert len(record.rows) == 3
+    found = record.rows[key_of(row())]
+    assert found["scores"] == {"groups": 2.0, "silhouette": float(f"{0.123456789:.{DIGITS}g}"), "epochs": None}
+    assert found["settings"] == row()["settings"]
+    assert found["core_s"] == 1.5
+    assert found["batch"] == BATCH["batch"]
+    assert record.rows[key_of(row(2))]["reason"] == "it ended"
+    assert record.batches[BATCH["batch"]]["commit"] == BATCH["commit"]
+
+
+def test_the_tables_do_not_depend_on_the_order_in_which_rows_came(tmp_path):
+    rows = row(), row(1), row(0, "observed", variant=None, claims={})
+    kept(tmp_path / "one", *rows), kept(tmp_path / "other", *reversed(rows))
+    for table in ("dca.figure2.csv", "settings.json", "claims.csv", "batches.csv"):
+        assert (tmp_path / "one" / table).read_text() == (tmp_path / "other" / table).read_text()
+
+
+def test_a_row_is_as_its_experiment_knows_it(tmp_path):
+    record = kept(tmp_path, row(), row(1, settings={"epochs": 9}))
+    experiment = experiments.get("dca.figure2")
+    (found,) = record.of(experiment, row()["settings"])
+    assert len(record.of(experiment)) == 2
+    assert found["role"] == "method"
+    assert found["variant"] == "faithful"
+    assert found["arrays"] == {}
+    assert found["claims"]["silhouette"] == "dca.fig2.g2.zinb"
+
+
+def test_values_that_a_claim_speaks_of_carry_their_settings(tmp_path):
+    (found,) = kept(tmp_path, row()).claimed()
+    assert found["claim"] == "dca.fig2.g2.zinb"
+    assert found["variant"] == "faithful"
+    assert found["value"] == rounded(0.123456789)
+    assert found["settings"] == row()["settings"]
+
+
+def test_where_something_is_kept_does_not_make_other_settings():
+    assert named({"a": 1, "tune_dir": "here"}) == named({"tune_dir": "there", "a": 1})
+    assert named({"a": 1}) != named({"a": 2})
+
+
+def test_no_folder_is_an_empty_record_and_lost_settings_are_named(tmp_path):
+    assert Record(tmp_path / "none").rows == {}
+    kept(tmp_path, row())
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(InputError, match=r"expected the settings \w+ of .*dca.figure2.csv in settings.json"):
+        Record(tmp_path)
+
+
+def silhouette(value, seed=0):
+    return row(seed, scores={"silhouette": value})
+
+
+def test_a_number_is_held_against_the_recorded_one_and_then_against_the_spread(tmp_path):
+    record = kept(tmp_path, *(silhouette(0.5 + x, seed) for seed, x in enumerate((-0.1, 0.0, 0.1))))
+    words = {value: agreement.judge(record, silhouette(value)).word for value in (0.4, 0.400001, 0.45, 90.0)}
+    assert list(words.values()) == ["identical", "identical", "within the spread", "different"]
+    told = str(agreement.judge(record, silhouette(90.0)))
+    assert told == "dca.figure2 dca_g2_fig2 zinb 0: different (silhouette: 0.4 recorded, 90 now)"
+    assert agreement.judge(record, silhouette(0.4) | {"dataset": "another"}) is None
+
+
+def test_one_seed_has_no_spread_and_what_has_ended_is_not_what_has_not(tmp_path):
+    record = kept(tmp_path, silhouette(0.4))
+    assert agreement.judge(record, silhouette(0.5)).word == "too few seeds to say"
+    assert agreement.judge(record, silhouette(None)).word == "different"
+    assert agreement.judge(record, row(status="gap", reason="it ended", scores={})).word == "different"
+
+
+def test_times_are_not_compared(tmp_path):
+    of = {"experiment": "db_aae.defects", "method": "D7", "claims": {}}
+    record = kept(tmp_path, row(**of, scores={"released": 3.0}))
+    assert agreement.judge(record, row(**of, scores={"released": 9.0})).word == "identical"
+
+
+def test_rows_are_drawn_by_experiment_and_by_what_they_took(tmp_path):
+    record = kept(tmp_path, *(row(seed, core_s=10.0 * seed) for seed in range(5)))
+    assert len(agreement.drawn(record, 3, seed=0)) == 3
+    assert agreement.drawn(record, 3, seed=0) == agreement.drawn(record, 3, seed=0)
+    assert {one["seed"] for one in agreement.drawn(record, 9, longest_s=20)} == {0, 1, 2}
+    assert agreement.drawn(record, 9, experiment="dr_a.scores") == []
+    assert agreement.counted([agreement.judge(record, row())]) == dict(zip(agreement.WORDS, (1, 0, 0, 0), strict=True))
