@@ -1,6 +1,7 @@
 """Computes the rows that the record lacks, side by side, and writes each down as soon as it is there."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import time
@@ -66,7 +67,7 @@ def record(
     folder = Path("results", edition)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs or environment.cores(), len(missing)) or 1
-    batch = _batch(jobs)
+    batch = _batch(jobs, kept)
     written = 0
     with files.held(folder / files.LOCK, str(folder)), _single_threads(), _pool(jobs) as pool:
         todo, working = iter(missing), {}
@@ -131,12 +132,13 @@ def _computed(row: plan.Asked, folder: str) -> dict:
     return dict(found) | {"arrays": {}}
 
 
-def _batch(jobs: int) -> dict:
+def _batch(jobs: int, kept: Record) -> dict:
     made = provenance.collect()
     hardware, lock = made["hardware"], made["lock_sha256"] or ""
     started = provenance.now().strftime("%Y%m%dT%H%M%SZ")
+    name = next(name for n in itertools.count(1) if (name := f"{started}-{n}") not in kept.batches)
     return {
-        "batch": started, "commit": made["commit"] or "", "lock": lock[:12], "cpu": hardware["cpu"], "cores": jobs,
+        "batch": name, "commit": made["commit"] or "", "lock": lock[:12], "cpu": hardware["cpu"], "cores": jobs,
         "gpus": "; ".join(gpus.usable()), "started": provenance.now().strftime("%Y-%m-%d"), "rows": 0, "core_s": 0.0,
     }  # fmt: skip
 
