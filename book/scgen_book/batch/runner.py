@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgen_book import claims, provenance, sources
+from scgen_book import claims, provenance, record, sources
 from scgen_book import parameters as grammar
 from scgen_book.batch import executed
 from scgen_lib import files
@@ -301,15 +301,17 @@ def key(notebook: str | os.PathLike, values: Mapping[str, object]) -> str:
     """Return a hash of all that decides what a run computes.
 
     These are the notebook's cells, its parameters, the sources that its code imports, the claims of the papers that it
-    names, the lock file (outside a checkout the versions of the packages), and the contents of any file or folder that
-    a parameter names; not where its results and rows lie.
+    names, what the record has of its experiments, the lock file (outside a checkout the versions of the packages), and
+    the contents of any file or folder that a parameter names; not where its results and rows lie.
     """
     source = executed.source(notebook)
+    chapter = grammar.chapter_of(source)
     brought = "injected-parameters"  # an executed notebook's parameters are among the values
     cells = [(cell.cell_type, cell.source) for cell in source.cells if brought not in cell.metadata.get("tags", ())]
     code = [text for kind, text in cells if kind == "code"]
-    made_by = sources.of_notebook(code, folders=[Path(notebook).parent, Path()], chapter=grammar.chapter_of(source))
+    made_by = sources.of_notebook(code, folders=[Path(notebook).parent, Path()], chapter=chapter)
     judged = [dataclasses.asdict(claim) for claim in claims.stated("\n".join(code))]
     values = {name: value for name, value in values.items() if name not in ("out", "rows")}
-    content = [cells, values, provenance.contents(values), made_by, judged, provenance.packages()]
+    kept = record.digest(chapter) if chapter and values.get("edition") != "own" else None
+    content = [cells, values, provenance.contents(values), made_by, judged, kept, provenance.packages()]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

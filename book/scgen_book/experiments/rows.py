@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scgen_book import experiments
+from scgen_book import experiments, record
 from scgen_book.experiments import arrays
 from scgen_book.experiments.protocol import Experiment, NotApplicable, Task
 from scgen_lib import files
@@ -35,15 +35,28 @@ class Rows:
         Its rows, as `experiments.row` returns them.
     reason
         Why there are none, one sentence.
+    recorded
+        Rows of the record that were computed with the same settings: they are shown where none of ``rows`` has their
+        data set, method and seed, so that the spread over seeds is seen.
 
     Attributes
     ----------
+    rows, own
+        All rows, and those that are not of the record.
     reason
         Why there is nothing to show: that one, or what all rows lack; None where there is something.
     """
 
-    def __init__(self, experiment: Experiment, rows: Sequence[Mapping], reason: str | None = None):
-        self.experiment, self.rows = experiment, list(rows)
+    def __init__(
+        self,
+        experiment: Experiment,
+        rows: Sequence[Mapping],
+        reason: str | None = None,
+        recorded: Sequence[Mapping] = (),
+    ):
+        self.experiment, self.own = experiment, list(rows)
+        here = {_task(row) for row in self.own}
+        self.rows = [*self.own, *(row for row in recorded if _task(row) not in here)]
         lacks = self.rows[0]["reason"] if self.rows and all(row["status"] == "gap" for row in self.rows) else None
         self.reason = lacks if self.rows else reason or "no row was asked for"
 
@@ -52,8 +65,8 @@ class Rows:
         return self.reason is None
 
     def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.rows)
+        """Return the number of rows that are not of the record."""
+        return len(self.own)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -81,14 +94,17 @@ class Rows:
         return both[0], both[1]
 
     def kept(self, method: str, dataset: str | None = None, seed: int | None = None) -> "dict[str, np.ndarray]":
-        """Return the arrays of the first row of a method, data set and seed; none where there is no such row."""
-        for row in self.rows:
+        """Return the arrays of the first row of a method, data set and seed; none where there is no such row.
+
+        The record has no arrays.
+        """
+        for row in self.own:
             if row["method"] == method and dataset in (None, row["dataset"]) and seed in (None, row["seed"]):
                 return arrays.unpacked(row["arrays"])
         return {}
 
     def record(self, run: "Run", told: Callable[[Mapping, str], Mapping[str, Any]] | None = None) -> None:
-        """Record every value of every row, under its claim where it has one; a gap has no value to record.
+        """Record every value of the own rows, under its claim where it has one; a gap has no value to record.
 
         Parameters
         ----------
@@ -98,7 +114,7 @@ class Rows:
             Function of a row and a metric that returns what is recorded otherwise: metric, dataset, variant, method
             or note.
         """
-        for row in self._scored():
+        for row in [row for row in self.own if row["status"] == "ok"]:
             for metric, value in row["scores"].items():
                 words = {
                     "metric": metric,
@@ -141,7 +157,8 @@ def run(
     """Return the rows of an experiment that a chapter's parameters ask for.
 
     Rows that lie in the folder of rows (the parameter ``rows``, else ``rows`` in the folder ``out``) and are up to date
-    are read, the others are computed and written there, side by side where there are cores.
+    are read, the others are computed and written there, side by side where there are cores. An edition of the book
+    shows rows of the record with the same settings beside them.
 
     Parameters
     ----------
@@ -163,7 +180,16 @@ def run(
     except NotApplicable as reason:
         return Rows(experiment, [], str(reason))
     folder = values.get("rows") or (f"{values['out']}/rows" if values.get("out") else None)
-    return Rows(experiment, computed(experiment, asked, experiments.settings_of(experiment, values), folder, made))
+    settings = experiments.settings_of(experiment, values)
+    of_the_book = values.get("edition", "own") != "own" and not values.get("fast")
+    beside = record.current().of(experiment, settings) if of_the_book else []
+    return Rows(experiment, computed(experiment, asked, settings, folder, made), recorded=beside)
+
+
+def recorded(name: str) -> Rows:
+    """Return the rows of an experiment that the record has, at the settings of the full edition."""
+    experiment = experiments.get(name)
+    return Rows(experiment, [], "the record has no row of it yet", record.current().of(experiment))
 
 
 def computed(
@@ -287,6 +313,10 @@ def _read(experiment: Experiment, task: Task, settings: Mapping, folder: str | P
     method = experiment.methods[task[1]]
     installed_since = found["reason"] == experiments.absence(method) and experiments.installed(method)
     return None if installed_since else found
+
+
+def _task(row: Mapping) -> Task:
+    return row["dataset"], row["method"], row["seed"]
 
 
 def _lines(experiment: Experiment, found: Mapping) -> Iterable[dict]:

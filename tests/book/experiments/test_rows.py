@@ -365,3 +365,42 @@ def test_a_copy_of_a_registered_experiment_is_computed_by_its_own_methods(toy):
     own = dataclasses.replace(experiments.get("denoising"), methods={"mine": Method(lambda case, seed, settings: 4.0)})
     table_of = rows.table(own, datasets=["a"], settings={"step": 0.0})
     assert table_of["value"].tolist() == [4.0]
+
+
+def recorded(seed, **scores):
+    return experiments.row(experiment(), "a", "good", seed, {"step": 0.5}) | {"scores": scores, "arrays": {}}
+
+
+def test_rows_of_the_record_show_the_spread_and_are_not_those_of_this_run():
+    own = experiments.row(experiment(), "a", "good", 0, {"step": 0.5})
+    found = rows.Rows(experiment(), [own], recorded=[recorded(0, error=9.0), recorded(1, error=3.0)])
+    assert found.values("good", "error").to_dict() == {0: 1.0, 1: 3.0}
+    assert len(found) == 1
+    run = results.Run("toy")
+    found.record(run)
+    assert {record["seed"] for record in run.records} == {0}
+
+
+def test_the_record_alone_may_be_shown():
+    found = rows.Rows(experiment(), [], "the record has no row of it yet", [recorded(1, error=3.0)])
+    assert found
+    assert len(found) == 0
+    assert found.wide["error"].tolist() == [3.0]
+    assert found.kept("good") == {}
+    assert not rows.Rows(experiment(), [], "the record has no row of it yet")
+
+
+def test_an_edition_of_the_book_sees_the_record_and_a_users_own_run_does_not(tmp_path, monkeypatch):
+    from scgen_book import record
+
+    values = {"datasets": ["splat_g6"], "methods": ["observed"], "seeds": [0], "max_cells": 60, "genes": 40}
+    settings = experiments.settings_of(experiments.get("denoising"), experiments.complete("denoising", values))
+    kept = record.Record(tmp_path)
+    other = experiments.row("denoising", "splat_g6", "observed", 0, settings) | {"seed": 1, "scores": {"mse": 0.25}}
+    kept.add(other, 1.0, {"batch": "made up"})
+    monkeypatch.setattr(record, "current", lambda: kept)
+    shown = rows.run("denoising", values | {"edition": "quick"})
+    assert [row["seed"] for row in shown.rows] == [0, 1]
+    assert [row["seed"] for row in rows.run("denoising", values | {"edition": "own"}).rows] == [0]
+    assert [row["seed"] for row in rows.run("denoising", values | {"edition": "quick", "fast": True}).rows] == [0]
+    assert [row["seed"] for row in rows.recorded("denoising").rows] == [1]
