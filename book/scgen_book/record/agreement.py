@@ -4,11 +4,13 @@ Where processor and versions are those of the record, a seed gives the same numb
 training amplifies that until it is as another seed: such a number is held against the spread of the recorded seeds.
 """
 
+import json
 import math
 import random
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from scgen_book import experiments, record
 from scgen_book.chance import FEWEST
@@ -60,13 +62,14 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
         return None
     if known["status"] != row["status"]:
         return Agreement(key, DIFFERENT, {"status": (None, None)})
-    if row["method"] in (times := experiments.get(row["experiment"]).times):
-        return Agreement(key, IDENTICAL, {})
-    metrics = [name for name in {**known["scores"], **row["scores"]} if name not in times]
+    metrics = list({**known["scores"], **row["scores"]})
     words: dict[str, dict[str, tuple]] = {}
     for metric in metrics:
         old, new = known["scores"].get(metric), record.rounded(row["scores"].get(metric))
-        words.setdefault(_compared(kept, key, metric, old, new, len(metrics)), {})[metric] = (old, new)
+        word = _compared(kept, key, metric, old, new, len(metrics))
+        # only what differs asks for the experiment, whose models take seconds to import
+        if word != IDENTICAL and not {metric, row["method"]} & set(experiments.get(row["experiment"]).times):
+            words.setdefault(word, {})[metric] = (old, new)
     word = next(word for word in (DIFFERENT, UNJUDGED, WITHIN, IDENTICAL) if word in words or word == IDENTICAL)
     return Agreement(key, word, {} if word == IDENTICAL else words[word])
 
@@ -119,6 +122,15 @@ def again(kept: Record, row: Mapping) -> Agreement:
     """Compute a recorded row once more and compare it."""
     found = experiments.row(row["experiment"], row["dataset"], row["method"], row["seed"], row["settings"])
     return judge(kept, found)
+
+
+def of_rows(kept: Record, folder: str | Path) -> list[Agreement]:
+    """Compare the rows of an edition's folder, ``<run>/rows/*.json``, with the record; what that lacks is left out."""
+    found = []
+    for path in sorted(Path(folder).glob("*/rows/*.json")):
+        agreement = judge(kept, json.loads(path.read_text(encoding="utf-8")))
+        found += [] if agreement is None else [agreement]
+    return found
 
 
 def counted(agreements: Iterable[Agreement]) -> dict[str, int]:
