@@ -69,7 +69,7 @@ def record(
     jobs = min(jobs or environment.cores(), len(missing)) or 1
     batch = _batch(jobs, kept)
     written = 0
-    with files.held(folder / files.LOCK, str(folder)), _single_threads(), _pool(jobs) as pool:
+    with files.held(folder / files.LOCK, str(folder)), single_threads(), _pool(jobs) as pool:
         todo, working = iter(missing), {}
         _fill(pool, todo, working, jobs, edition)
         while working:
@@ -150,7 +150,7 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 @contextlib.contextmanager
-def _single_threads() -> Iterator[None]:
+def single_threads() -> Iterator[None]:
     """Let each process that starts in the block use one core: trainings gain more side by side than from threads."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     before = {name: os.environ.get(name) for name in names}

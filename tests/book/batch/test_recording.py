@@ -77,3 +77,28 @@ def test_the_cost_of_a_row_is_that_of_those_most_alike(tmp_path):
     assert costs.of("dca.figure2", "dca_g6_fig2", "mse", SETTINGS) == 90.0
     assert costs.of("dca.figure2", "dca_g2_fig2", "nb", SETTINGS) == 40.0
     assert costs.of("dca.figure2", "dca_g2_fig2", "zinb", {"epochs": 300}) is None
+
+
+def test_a_recorded_row_is_computed_once_more_and_a_difference_fails_with_its_name(edition, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from scgen_book import cli, record
+
+    kept = Record(tmp_path / "record")
+    recording.record("full", kept, only=["observed"], editions=edition, jobs=1, told=str)
+    monkeypatch.setattr(record.Record.__init__, "__defaults__", (tmp_path / "record",))
+    done = CliRunner().invoke(cli.verify, ["--rows", "1", "--seed", "0"])
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-1] == "1 identical"
+    assert CliRunner().invoke(cli.plan, ["full", "--editions-dir", edition]).output.splitlines()[1].split()[3] == "2"
+
+    for row in kept.rows.values():
+        metric = next(name for name, value in row["scores"].items() if value)
+        row["scores"][metric] = None
+    kept.write("denoising")
+    done = CliRunner().invoke(cli.verify, ["--rows", "1", "--experiment", "denoising"])
+    assert str(done.exception).splitlines()[0].startswith("expected the recorded numbers, got others")
+    assert f"({metric}: not finite recorded," in str(done.exception)
+
+    done = CliRunner().invoke(cli.verify, ["--experiment", "dr_a.scores"])
+    assert str(done.exception).startswith("expected rows in ")
