@@ -283,12 +283,10 @@ def report() -> None:
 
     original, ours = originals.read(FOLDER)
     frame = originals.compare(original, ours)
-    verdicts = frame["verdict"].value_counts()
     lines = [
         originals.RULE,
         "",
-        f"{verdicts.get('agree', 0)} of {len(frame)} quantities agree and {verdicts.get('differ', 0)} differ, where "
-        f"chance alone would make about {originals.ALPHA * len(frame):.1f} differ. Means ± sd (runs or seeds).",
+        originals.counted(frame),
         "",
     ]
     for (method, dataset), part in frame.groupby(["method", "dataset"], sort=False):

@@ -72,6 +72,34 @@ def compare(original: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*BY, "original", "ours", "verdict", "would have shown"])
 
 
+def counted(compared: pd.DataFrame) -> str:
+    """Say how many quantities of `compare` agree, and how many would differ by chance alone."""
+    verdicts = compared["verdict"].value_counts()
+    return (
+        f"{verdicts.get('agree', 0)} of {len(compared)} quantities agree and {verdicts.get('differ', 0)} differ, where "
+        f"chance alone would make about {ALPHA * len(compared):.1f} differ. Means ± sd (runs or seeds)."
+    )
+
+
+def beside(original: pd.DataFrame, ours: pd.DataFrame) -> str:
+    """Markdown: a line a method, data set and quantity, the original's own code beside our faithful variant."""
+    compared = compare(original, ours[~ours["settings"].str.endswith(KERAS_3)])
+    rows = [
+        [
+            NAMES[row.method],
+            f"{markdown.escape(row.dataset)}<br><small>{markdown.escape(row.settings)}</small>",
+            markdown.escape(row.metric),
+            row.original,
+            row.ours,
+            row.verdict,
+            row.half,
+        ]
+        for row in compared.rename(columns={"would have shown": "half"}).itertuples()
+    ]
+    heads = ["model", "data and settings", "quantity", "original's own code", "ours, faithful", "", "would have shown"]
+    return f"{counted(compared)} {RULE}\n\n{markdown.table(heads, rows)}"
+
+
 def optimiser_table(original: pd.DataFrame, ours: pd.DataFrame) -> str:
     """Markdown: quantities of the originals, of our faithful variants, and of these stepped by Keras 3's RMSprop."""
     rows = []

@@ -89,3 +89,13 @@ def test_db_aae_on_goolam_agrees_with_its_original_and_does_not_by_the_rule_of_k
 
     assert originals.agreement(theirs, np.array(list(errors(5))))[0] == "agree"
     assert min(errors(1, optimizer="RMSprop-keras3")) > theirs.max() + 0.02  # three seeds had 0.0865, 0.1020 and 0.0892
+
+
+def test_each_quantity_stands_beside_the_originals_own_and_the_count_is_that_of_the_table():
+    text = originals.beside(*originals.read(FOLDER))
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    agree = sum("| agree |" in line for line in lines)
+    assert agree >= 40
+    assert text.startswith(f"{agree} of {len(lines)} quantities agree and {len(lines) - agree} differ")
+    assert {line.split(" | ")[0].removeprefix("| ") for line in lines} == set(originals.NAMES.values())
+    assert "Keras 3" not in text

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from scgen_book import claims, markdown, originals, parameters
+from scgen_book import claims, markdown, originals, parameters, record
 from scgen_book.batch import editions, executed, runner
 from scgen_book.cells import read_notebook
-from scgen_book.pages import downloads, findings, scorecard
+from scgen_book.pages import downloads, findings, recorded, scorecard
+from scgen_book.record import agreement
 from scgen_lib import files
 from scgen_lib.errors import InputError
 
@@ -39,6 +40,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     table = scorecard.collect(edition, runs)
     order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
     table = table.loc[order].reset_index(drop=True)
+    kept, theirs = record.current(), originals.read(Path("benchmarks/originals"))
     found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
     for name, content in {
         "totals.md": scorecard.totals(table),
@@ -48,7 +50,11 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
         "findings.json": json.dumps(found, indent=1, ensure_ascii=False),
-        "keras.md": originals.optimiser_table(*originals.read(Path("benchmarks/originals"))),
+        "keras.md": originals.optimiser_table(*theirs),
+        "originals.md": originals.beside(*theirs),
+        "agreement.md": recorded.agreement_of(agreement.of_rows(kept, Path("results", edition))),
+        "agreement-rule.md": agreement.RULE,
+        "batches.md": recorded.batches(kept),
         "untested.md": markdown.table(["not tested", "meaning"], claims.UNTESTED.items()),
         "ledger.md": "\n".join(map(_ledger, entries)),
         "datasets.md": datasets(),
