@@ -128,14 +128,16 @@ def pages(edition: str, editions_dir: str) -> None:
 
 @click.command()
 @click.argument("edition")
+@click.option("--rows", "each", is_flag=True, help="Every row by itself.")
 @click.option("--editions-dir", default="workflow/editions", show_default=True)
-def plan(edition: str, editions_dir: str) -> None:
+def plan(edition: str, each: bool, editions_dir: str) -> None:
     """List the rows of EDITION: how many the record has, and the core-hours of the others."""
     with _extra():
         from scgen_book.batch import plan
         from scgen_book.record import Record
 
-    print(plan.table(plan.rows(edition, Record(), editions=editions_dir)))
+    asked = plan.rows(edition, Record(), editions=editions_dir)
+    print(plan.listed(asked) if each else plan.table(asked))
 
 
 @click.command()

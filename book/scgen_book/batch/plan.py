@@ -96,16 +96,31 @@ def table(asked: list[Asked]) -> str:
     for row in asked:
         groups.setdefault((row.run, row.experiment), []).append(row)
     lines = [heads, *((*names, *_numbers(rows)) for names, rows in groups.items()), ("all", "", *_numbers(asked))]
+    unknown = sum(not row.recorded and row.core_s is None for row in asked)
+    told = f"\nOf {unknown} rows that are left nobody knows what they take: none that is alike has run."
+    return _aligned(lines, left=2) + (told if unknown else "")
+
+
+def listed(asked: list[Asked]) -> str:
+    """Return all rows, a line each, with the seconds of a core that they took or are expected to take."""
+    heads = ("run", "experiment", "data set", "method", "seed", "", "core-s")
+    lines = [heads]
+    for row in asked:
+        seconds = "?" if row.core_s is None else f"{row.core_s:.0f}"
+        names = (row.run, row.experiment, row.dataset, row.method, str(row.seed))
+        lines.append((*names, "done" if row.recorded else "left", seconds))
+    return _aligned(lines, left=4)
+
+
+def _aligned(lines: list[tuple[str, ...]], left: int) -> str:
+    """Return lines of cells as columns, the first ones flush left."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = "\n".join(
+    return "\n".join(
         "  ".join(
-            cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         for line in lines
-    )
-    unknown = sum(not row.recorded and row.core_s is None for row in asked)
-    return text + (
-        f"\nOf {unknown} rows that are left nobody knows what they take: none that is alike has run." if unknown else ""
     )
 
 

@@ -57,6 +57,8 @@ def test_rows_are_written_down_one_by_one_and_not_computed_again(edition, tmp_pa
     table = plan.table(plan.rows("full", again, editions=edition)).splitlines()
     assert table[0].split() == ["run", "experiment", "rows", "done", "core-h", "left", "core-h"]
     assert table[1].split()[:4] == ["denoising", "denoising", "6", str(2 + expected)]
+    (line,) = [line for line in plan.listed(left).splitlines() if line.split()[2:5] == ["splat_g6", "scvi", "1"]]
+    assert line.split()[5] == "left"
 
 
 def test_no_row_is_begun_when_the_time_is_over_and_unknown_names_are_refused(edition, tmp_path):
