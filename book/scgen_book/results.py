@@ -8,20 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgen_book import provenance
+from scgen_book import provenance, record
+from scgen_book.claim_tables import compare, rounded, style, three, valued
 from scgen_book.claims import (
     KINDS,
-    NOT_REPRODUCED,
-    NOT_TESTED,
     OWNERS,
-    PARTLY,
-    REPRODUCED,
-    SHAPES,
-    Claim,
+    PART,
     claim,
     claims,
     deviations,
-    verdict,
 )
 from scgen_lib import files
 from scgen_lib.errors import ParameterError
@@ -29,9 +24,6 @@ from scgen_lib.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
-
-# Blue to orange: told apart with any colour vision, and the shape says the same.
-COLOURS = {REPRODUCED: "#0a5a9c", PARTLY: "#7a5c00", NOT_REPRODUCED: "#a63603", NOT_TESTED: "#595959"}
 
 
 @dataclass(frozen=True)
@@ -195,16 +187,19 @@ class Run:
         return table.set_properties(**{"text-align": "left", "vertical-align": "top"})
 
     def table(self, paper: str) -> "pd.DataFrame":
-        """Return the paper beside this run, a row a claim (see :func:`compare`)."""
-        return compare(claims(paper), self.records, self.parameters)
+        """Return the paper beside this run, and beside the record in an edition of the book (`claim_tables.three`)."""
+        of = [item for item in claims(paper) if item.kind != PART]
+        of_the_book = self.parameters.get("edition", "own") != "own"
+        recorded = record.current().claimed() if of_the_book else []
+        return three(of, compare(of, self.records, self.parameters), compare(of, recorded))
 
     def show(self, paper: str) -> "Display":
-        """Return :meth:`table` for display: what this run has a value or a verdict for, then the rest, folded."""
+        """Return :meth:`table` for display: what there is a value or a verdict for, then the rest, folded."""
         table = self.table(paper)
-        idle = table["verdict"].eq(NOT_TESTED) & table["seeds"].eq(0)
+        idle = ~valued(table)
         shown = style(table[~idle]).to_html() if (~idle).any() else "<p>No claim of the paper was measured.</p>"
         if idle.any():
-            summary = f"<summary>{idle.sum()} claims of which this run has no value, with the reason</summary>"
+            summary = f"<summary>{idle.sum()} statements of which there is no value, with the reason</summary>"
             shown += f"<details>{summary}{style(table[idle]).to_html()}</details>"
         return Display(shown)
 
@@ -229,80 +224,3 @@ class Run:
 def _plain(value: object) -> object:
     """Turn NumPy's numbers and arrays into what JSON knows."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def compare(
-    of: Iterable[Claim], records: Iterable[Mapping], parameters: Mapping[str, object] | None = None
-) -> "pd.DataFrame":
-    """Join claims and records: a row for each claim, data set and variant, and one for a claim without a record.
-
-    Returns
-    -------
-    DataFrame with the columns claim, where, metric, published, unit, variant, mean, sd (over seeds, ddof 1), seeds
-    (their number), dataset, verdict and reason; mean and sd are NaN where there is no number.
-    """
-    import pandas as pd
-
-    groups: dict[tuple, dict[str, dict[int, float | None]]] = {}
-    for record in records:
-        key = record["dataset"], record["variant"]
-        groups.setdefault(key, {}).setdefault(record["claim"], {})[record["seed"]] = record["value"]
-    rows = []
-    for item in of:
-        ids = [x for part in item.relation for x in (part["of"], part.get("minus")) if x] or [item.id]
-        found = [(key, group) for key, group in groups.items() if any(group.get(i) for i in ids)]
-        # Values without a variant (the observed data, say) serve the relations of every variant on the same data.
-        variants = [hit for hit in found if hit[0][1] is not None]
-        for (dataset, variant), group in (variants if item.relation and variants else found) or [((None, None), {})]:
-            values = groups.get((dataset, None), {}) | group
-            numbers = [v for v in values.get(item.id, {}).values() if v is not None]
-            judged = verdict(item, values, dataset, parameters)
-            rows.append({
-                "claim": item.id, "where": item.where, "metric": item.metric, "published": item.value,
-                "unit": item.unit, "variant": variant,
-                "mean": statistics.fmean(numbers) if numbers else math.nan,
-                "sd": statistics.stdev(numbers) if len(numbers) > 1 else math.nan,
-                "seeds": len(numbers), "dataset": dataset or item.dataset,
-                "verdict": judged.word, "reason": judged.reason,
-            })  # fmt: skip
-    return pd.DataFrame(rows).astype({"published": float})
-
-
-def words(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the table of :func:`compare` as text for readers: numbers rounded, with unit, spread and seeds."""
-    import pandas as pd
-
-    rows = []
-    for row in table.itertuples():
-        run = "–"
-        if row.seeds:
-            run = rounded(row.mean, 3) + (f" ± {rounded(row.sd, 2)}" if row.seeds > 1 else "") + f" (n = {row.seeds})"
-        unit = "" if row.unit in ("1", "silhouette") else f" {row.unit}"
-        rows.append({
-            "claim": row.metric + (f" ({row.variant})" if isinstance(row.variant, str) else ""),
-            "published": "–" if math.isnan(row.published) else f"{rounded(row.published, 6)}{unit}",
-            "this run": run, "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
-            "data": row.dataset, "where": row.where,
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def rounded(value: float, digits: int) -> str:
-    """Round to significant digits, but show thousands in full: a count is right or wrong in its last place."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
-
-
-def style(table: "pd.DataFrame") -> "Styler":
-    """Return the table of :func:`compare` for display, with the verdict by word, shape and colour."""
-    shown = words(table).drop(columns="where")
-    return (
-        shown.style.hide(axis="index")
-        .map(lambda word: f"color: {_colour(word[2:])}; font-weight: 600", subset=["verdict"])
-        .set_properties(subset=["published", "this run", "verdict"], **{"white-space": "nowrap"})
-        .set_properties(**{"text-align": "left", "vertical-align": "top"})
-    )
-
-
-def _colour(word: str) -> str:
-    """Return the colour of a verdict in CSS: the book's, which knows of light and dark, or else that for white."""
-    return f"var(--verdict-{word.replace(' ', '-')}, {COLOURS[word]})"

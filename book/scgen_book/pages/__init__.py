@@ -37,10 +37,10 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     runs = [_read(Path("results", edition, entry["run"], "records.json")) for entry in entries]
     pages = {entry["page"]: _figures(entry["page"]) for entry in entries}
     places = {page: i for i, page in enumerate(pages)}
-    table = scorecard.collect(edition, runs)
+    kept, theirs = record.current(), originals.read(Path("benchmarks/originals"))
+    table = scorecard.collect(edition, runs, kept)
     order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
     table = table.loc[order].reset_index(drop=True)
-    kept, theirs = record.current(), originals.read(Path("benchmarks/originals"))
     found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
     for name, content in {
         "totals.md": scorecard.totals(table),

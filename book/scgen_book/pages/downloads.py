@@ -11,8 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from scgen_book import claims, results
+from scgen_book import claims
 from scgen_book.batch import editions
+from scgen_book.claim_tables import compare
 from scgen_lib import files
 
 # A larger result stays with its run: sites of static pages, and phones, are not for it.
@@ -65,7 +66,7 @@ def _chapter(entry: Mapping, target: Path) -> str:
     made = {"records.json": "every value with seed, data and provenance", "values.csv": "the same values as a table"}
     if papers := {claims.claim(r["claim"]).paper for r in content["records"] if r["claim"]}:
         judged = [claim for claim in claims.claims() if claim.paper in papers]
-        table = results.compare(judged, content["records"], content.get("parameters"))
+        table = compare(judged, content["records"], content.get("parameters"))
         table.to_csv(target / "claims.csv", index=False)
         made["claims.csv"] = "the claims with their verdicts"
     small, large = [], []

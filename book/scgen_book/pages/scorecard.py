@@ -3,14 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scgen_book import claims, markdown, results
+from scgen_book import claims, markdown
+from scgen_book.claim_tables import compare, three, words
+from scgen_book.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def collect(edition: str, runs: Sequence[Mapping]) -> "pd.DataFrame":
-    """Return all claims beside the values of an edition's runs.
+def collect(edition: str, runs: Sequence[Mapping], kept: Record) -> "pd.DataFrame":
+    """Return all claims beside the values of an edition's runs and of the record.
 
     Parameters
     ----------
@@ -18,23 +20,20 @@ def collect(edition: str, runs: Sequence[Mapping]) -> "pd.DataFrame":
         Name of the edition.
     runs
         Content of the ``records.json`` of each run, in the order in which the papers shall stand.
+    kept
+        The record.
 
     Returns
     -------
-    The columns of :func:`scgen_book.results.compare` after paper and chapter, and before figure (the label of the
+    The columns of :func:`scgen_book.claim_tables.three` after paper and chapter, and before figure (the label of the
     figure that shows the claim, or None) and edition. A paper's claims stand in the order of their file.
     """
     import pandas as pd
 
-    tables = [results.compare(claims.claims(), run["records"], run.get("parameters")) for run in runs]
-    table = pd.concat(tables or [results.compare(claims.claims(), [])])
-    # A claim that one run does not touch may be judged by another one.
-    idle = table["seeds"].eq(0) & table["verdict"].eq(claims.NOT_TESTED)
-    busy = set(table.loc[~idle, "claim"])
-    table = table[~(idle & table["claim"].isin(busy))].drop_duplicates(["claim", "variant", "dataset", "mean"])
-    known = {item.id: item for item in claims.claims()}
-    place = {name: i for i, name in enumerate(known)}
-    table = table.sort_values("claim", key=lambda column: column.map(place), kind="stable", ignore_index=True)
+    of = [item for item in claims.claims() if item.kind != claims.PART]
+    tables = [compare(of, run["records"], run.get("parameters")) for run in runs]
+    table = three(of, pd.concat([*tables, compare(of, [])]), compare(of, kept.claimed()))
+    known = {item.id: item for item in of}
     papers = {paper.key: paper.chapter for paper in claims.papers()}
     table.insert(0, "paper", [known[name].paper for name in table["claim"]])
     table.insert(1, "chapter", table["paper"].map(papers))
@@ -42,35 +41,53 @@ def collect(edition: str, runs: Sequence[Mapping]) -> "pd.DataFrame":
 
 
 def headline(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one row a claim: the variant of the released code where there are several."""
-    ranked = table.assign(rank=(~table["variant"].isin(["faithful"]) & table["variant"].notna()).astype(int))
+    """Keep one row a claim: that of its own data where there are several, and of the variant of the released code."""
+    named = table["variant"].notna() & ~table["variant"].isin(["faithful"])
+    ranked = table.assign(rank=2 * table["kindred"].astype(int) + named.astype(int))
     return ranked.sort_values("rank", kind="stable").drop_duplicates("claim").sort_index().drop(columns="rank")
 
 
-def counts(table: "pd.DataFrame") -> dict[str, int]:
-    """Return the number of claims of each verdict."""
-    found = headline(table)["verdict"].value_counts()
+def counts(table: "pd.DataFrame", kind: str = claims.RESULT) -> dict[str, int]:
+    """Return the number of claims of each verdict; on kindred data alone a claim is not tested."""
+    own = headline(table[table["kind"] == kind])
+    found = own["verdict"].where(~own["kindred"], claims.NOT_TESTED).value_counts()
     return {word: int(found.get(word, 0)) for word in claims.SHAPES}
+
+
+def on_kindred_data(table: "pd.DataFrame") -> dict[str, int]:
+    """Return the number of claims of each verdict on kindred data; those that are not tested are left out."""
+    found = headline(table[table["kindred"] & (table["kind"] == claims.RESULT)])["verdict"].value_counts()
+    return {word: int(found.get(word, 0)) for word in claims.SHAPES if word != claims.NOT_TESTED}
 
 
 def totals(table: "pd.DataFrame") -> str:
     """Return the counts over all papers, large, and the reasons why claims are not tested."""
     tiles = "".join(f"<li><strong>{n}</strong> {badge(word)}</li>" for word, n in counts(table).items())
-    idle = headline(table).query("verdict == @claims.NOT_TESTED", local_dict={"claims": claims})
-    kinds = idle["reason"].map(claims.kind).value_counts()
-    why = ", ".join(f"{kind} {n}" for kind, n in kinds.items())
-    return f'<ul class="tiles">{tiles}</ul>\n\n' + (f"Not tested, by reason: {why}.\n" if why else "")
+    own = headline(table[table["kind"] == claims.RESULT])
+    idle = own[own["verdict"].eq(claims.NOT_TESTED)]
+    why = ", ".join(f"{kind} {n}" for kind, n in idle["reason"].map(claims.kind).value_counts().items())
+    kindred, sane = on_kindred_data(table), counts(table, claims.SANITY)
+    text = f'<ul class="tiles">{tiles}</ul>\n\n'
+    text += f"Not tested, by reason: {why}.\n\n" if why else ""
+    if any(kindred.values()):
+        told = ", ".join(f"{n} {word}" for word, n in kindred.items() if n)
+        text += f"Of these, on kindred data (the same cells, other genes): {told}.\n\n"
+    return text + f"Sanity checks, counted apart: {sane[claims.REPRODUCED]} of {sum(sane.values())} hold.\n"
 
 
 def summary(table: "pd.DataFrame") -> str:
-    """Return the number of claims of each verdict by paper."""
-    rows = []
+    """Return the number of claims of each verdict by paper, on kindred data and of sanity checks apart."""
+    rows, lines = [], []
     for paper in _papers(table):
         part = table[table["paper"] == paper.key]
-        found = counts(part)
+        found, kindred, sane = counts(part), on_kindred_data(part), counts(part, claims.SANITY)
         link = f"{{ref}}`{markdown.escape(paper.title)} <scorecard-{paper.chapter}>` {{cite}}`{paper.key}`"
-        rows.append([link, str(sum(found.values())), *map(str, found.values())])
-    return markdown.table(["paper", "claims", *map(badge, claims.SHAPES)], rows)
+        apart = " ".join(f"{n}&nbsp;{claims.SHAPES[word]}" for word, n in kindred.items() if n) or "–"
+        checks = f"{sane[claims.REPRODUCED]} of {sum(sane.values())}" if any(sane.values()) else "–"
+        rows.append([link, str(sum(found.values())), *map(str, found.values()), apart, checks])
+        lines += [f"- {markdown.escape(paper.title)}: {paper.unread}"] if paper.unread else []
+    heads = ["paper", "claims", *map(badge, claims.SHAPES), "on kindred data", "sanity checks that hold"]
+    return markdown.table(heads, rows) + ("\n" + "\n".join(lines) + "\n" if lines else "")
 
 
 def listing(table: "pd.DataFrame", figures: Mapping[str, Collection[str]]) -> str:
@@ -98,9 +115,21 @@ def _papers(table: "pd.DataFrame") -> list[claims.Paper]:
 
 
 def _rows(table: "pd.DataFrame", figures: Collection[str] | None) -> str:
-    rows, seen = [], set()
-    for row, text in zip(table.itertuples(), results.words(table).itertuples(index=False), strict=True):
-        claim, published, run, _, why, data, where = map(markdown.escape, text)
+    """Return the rows of a paper: results and sanity checks, then what is no claim, folded."""
+    counted = table["kind"].isin([claims.RESULT, claims.SANITY])
+    seen: set[str] = set()
+    text = _table(table[counted], figures, seen) if counted.any() else ""
+    if not counted.all():
+        idle = _table(table[~counted], figures, seen)
+        head = f"{(~counted).sum()} statements that are no claims: settings, other methods, words"
+        text += f"\n:::{{dropdown}} {head}\n{idle}:::\n"
+    return text
+
+
+def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str]) -> str:
+    rows = []
+    for row, text in zip(table.itertuples(), words(table).itertuples(index=False), strict=True):
+        claim, published, recorded, build, _, why, data, where = map(markdown.escape, text)
         link = ""
         if figures is not None:
             link = f"{{doc}}`chapter </book/executed/{row.chapter}>`"
@@ -110,9 +139,10 @@ def _rows(table: "pd.DataFrame", figures: Collection[str] | None) -> str:
         if row.claim not in seen:
             marks = f'id="{row.claim}" {marks}'
         seen.add(row.claim)
+        sane = " (sanity)" if row.kind == claims.SANITY else ""
         source = f'<br><small class="source">{where}; data: {data}</small>'
-        rows.append([claim + source, published, run, badge(row.verdict, marks), why, link])
-    return markdown.table(["claim", "published", "this run", "verdict", "why", "figure"], rows)
+        rows.append([claim + sane + source, published, recorded, build, badge(row.verdict, marks), why, link])
+    return markdown.table(["claim", "published", "record", "this build", "verdict", "why", "figure"], rows)
 
 
 def badge(word: str, marks: str = "") -> str:

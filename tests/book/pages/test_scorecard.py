@@ -5,6 +5,7 @@ import pytest
 from scgen_book import claims
 from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, REPRODUCED
 from scgen_book.pages import scorecard
+from scgen_book.record import Record
 
 
 def record(claim, value, seed, variant=None):
@@ -12,38 +13,77 @@ def record(claim, value, seed, variant=None):
 
 
 @pytest.fixture(scope="module")
-def table():
-    """The runs of two chapters: one has a claim in both variants, the other has another claim."""
-    dca = [record("dca.fig2.g2.zinb", 0.37, s, "faithful") for s in range(5)]
+def table(tmp_path_factory):
+    """The runs of two chapters, one of which has a claim in both variants, and a record of a third."""
+    dca = [record("dca.fig2.g2.zinb", 0.35 + s / 100, s, "faithful") for s in range(5)]
     dca += [record("dca.fig2.g2.zinb", 0.0, s, "repaired") for s in range(5)]
     cvae = [record("cvae.split.train", 41147, 0)]
-    return scorecard.collect("quick", [{"records": cvae}, {"records": dca, "parameters": {"epochs": 300}}])
+    kept = Record(tmp_path_factory.mktemp("record"))
+    for seed in range(5):
+        row = {"experiment": "dr_a.scores", "dataset": "zeisel_4000", "method": "faithful, K = 10", "seed": seed}
+        row |= {"settings": {"epoch": 200}, "status": "ok", "reason": None, "variant": "faithful"}
+        row |= {"scores": {"NMI": 0.78 + seed / 200}, "claims": {"NMI": "dra.table2.k10.zeisel.dra"}}
+        kept.add(row, 1.0, {"batch": "made up"})
+    runs = [{"records": cvae}, {"records": dca, "parameters": {"epochs": 300}}]
+    return scorecard.collect("quick", runs, kept)
+
+
+def stated(*kinds):
+    return [item for item in claims.claims() if (item.kind in kinds if kinds else item.kind != claims.PART)]
 
 
 def test_every_claim_stands_there_once_and_each_variant_in_a_row_of_its_own(table):
-    assert set(table["claim"]) == {item.id for item in claims.claims()}
+    assert set(table["claim"]) == {item.id for item in stated()}
     rows = table[table["claim"] == "dca.fig2.g2.zinb"].set_index("variant")["verdict"]
     assert dict(rows) == {"faithful": REPRODUCED, "repaired": NOT_REPRODUCED}
     judged = table[table["verdict"] != NOT_TESTED]
-    assert set(judged["claim"]) == {"dca.fig2.g2.zinb", "cvae.split.train"}
+    assert set(judged["claim"]) == {"dca.fig2.g2.zinb", "cvae.split.train", "dra.table2.k10.zeisel.dra"}
     # a run that does not touch a claim does not speak of it
     assert not table.duplicated(["claim", "variant", "dataset"]).any()
 
 
-def test_a_claim_counts_by_the_variant_of_the_released_code(table):
+def test_results_alone_are_counted_by_the_variant_of_the_released_code(table):
     found = scorecard.counts(table)
-    assert sum(found.values()) == len(claims.claims())
-    assert {word: n for word, n in found.items() if n and word != NOT_TESTED} == {REPRODUCED: 2}
+    assert sum(found.values()) == len(stated(claims.RESULT))
+    assert {word: n for word, n in found.items() if n and word != NOT_TESTED} == {REPRODUCED: 1}
+    sane = scorecard.counts(table, claims.SANITY)
+    assert (sane[REPRODUCED], sum(sane.values())) == (1, len(stated(claims.SANITY)))
     chosen = scorecard.headline(table).set_index("claim")
     assert chosen.index.is_unique
     assert chosen.loc["dca.fig2.g2.zinb", "variant"] == "faithful"
 
 
+def test_kindred_data_are_counted_apart_and_never_added_to_the_others(table):
+    assert scorecard.on_kindred_data(table)[REPRODUCED] == 1
+    dr_a = table[table["paper"] == "lin2020"]
+    assert scorecard.counts(dr_a)[REPRODUCED] == 0
+    line = next(line for line in scorecard.summary(table).splitlines() if "lin2020" in line)
+    assert line.endswith("| 1&nbsp;● | – |")
+    assert "on kindred data (the same cells, other genes): 1 reproduced." in scorecard.totals(table)
+
+
+def test_the_record_stands_between_what_was_published_and_this_build(table):
+    text = scorecard.listing(table, {})
+    assert "| claim | published | record | this build | verdict | why | figure |" in text
+    line = next(line for line in text.splitlines() if 'id="dra.table2.k10.zeisel.dra"' in line)
+    assert line.split(" | ")[1:4] == ["0.7893", "0.79 ± 0.0079 (n = 5)", "–"]
+    assert "on kindred data: off by" in line
+
+
 def test_the_totals_say_why_claims_are_not_tested(table):
     text = scorecard.totals(table)
-    kinds = dict(re.findall(r"([a-z-][a-z -]+) (\d+)[,.]", text.partition("by reason:")[2]))
+    kinds = dict(re.findall(r"([a-z-][a-z -]+) (\d+)[,.]", text.partition("by reason:")[2].partition("\n")[0]))
     assert set(map(str.strip, kinds)) <= set(claims.UNTESTED)
-    assert sum(map(int, kinds.values())) == scorecard.counts(table)[NOT_TESTED]
+    own = scorecard.headline(table[table["kind"] == claims.RESULT])
+    assert sum(map(int, kinds.values())) == (own["verdict"] == NOT_TESTED).sum()
+
+
+def test_what_is_no_claim_is_folded_and_what_nobody_has_read_is_one_line_a_paper(table):
+    text = scorecard.listing(table, {})
+    folded = re.findall(r":::\{dropdown\} (\d+) statements that are no claims", text)
+    assert sum(map(int, folded)) == len(stated()) - len(stated(claims.RESULT, claims.SANITY))
+    summary = scorecard.summary(table)
+    assert len(re.findall(r"help: open an issue with table and page", summary)) == 3
 
 
 def test_a_row_carries_what_it_is_filtered_by_and_one_place_to_link_to(table):
@@ -52,6 +92,6 @@ def test_a_row_carries_what_it_is_filtered_by_and_one_place_to_link_to(table):
     assert len(rows) == len(table)
     assert {m for line in rows for m in re.findall(r'data-verdict="([^"]+)"', line)} <= set(claims.SHAPES)
     ids = re.findall(r' id="([^"]+)"', text)
-    assert sorted(ids) == sorted(item.id for item in claims.claims())
+    assert sorted(ids) == sorted(item.id for item in stated())
     # a chapter without a page has no link
     assert all(("executed/dca>" in line or "fig-dca" in line) == ('"eraslan2019"' in line) for line in rows)

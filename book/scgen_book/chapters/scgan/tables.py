@@ -53,7 +53,6 @@ def keep_data(run: Run, case: Case, values: Mapping[str, Any]) -> None:
     """Record the size of the published data, and write the cells into the folder ``out``."""
     if values["dataset"] == "pbmc68k":
         run.add("scgan.data.cells", "cells", case.shape[0], seed=values["split_seed"])
-        run.add("scgan.data.genes", "genes", case.cells.n_vars, seed=values["split_seed"])
         if case.why_clusters is not None and values["resolution"] == 0.15:
             run.add("scgan.data.clusters", "clusters", len(case.names), seed=values["split_seed"])
     if values["out"] is not None:

@@ -156,7 +156,7 @@ def asked(values: Mapping[str, Any]) -> list[Task]:
 
 
 def claims(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the claim on F1: the values of the article are to be transcribed, their relation can be judged."""
+    """Return the quantities on F1 between which the relation of the abstract holds."""
     way = CLAIMED.get(row["method"])
     return {"F1": f"scgan.augmentation.{way}"} if way else {}
 
