@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim, verdict
+from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim
+from scgen_book.verdicts import verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from scgen_book import claim_tables, provenance, record, results
+from scgen_book import claim_tables, provenance, record, results, verdicts
 from scgen_book import claims as claims_module
-from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, Claim, claim, claims, verdict
+from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, Claim, claim, claims
+from scgen_book.verdicts import verdict
 from scgen_lib import files
 from scgen_lib.errors import InputError, ParameterError
 
@@ -162,7 +163,7 @@ def test_every_claim_can_be_judged_or_says_why_not():
         for part in item.relation:
             for other in filter(None, (part["of"], part.get("minus"))):
                 assert known[other].dataset == item.dataset
-            assert len(set(part) & set(claims_module._HOLDS)) == 1
+            assert len(set(part) & set(verdicts._HOLDS)) == 1
 
 
 def test_every_reason_not_to_test_is_of_a_known_kind():
