@@ -158,7 +158,7 @@ def run(
 
     Rows that lie in the folder of rows (the parameter ``rows``, else ``rows`` in the folder ``out``) and are up to date
     are read, the others are computed and written there, side by side where there are cores. An edition of the book
-    shows rows of the record with the same settings beside them.
+    shows rows of the record with the same settings beside them, and all that the record has where it asks for none.
 
     Parameters
     ----------
@@ -173,15 +173,15 @@ def run(
     """
     values = experiments.complete(name.partition(".")[0], values)
     experiment = experiments.get(name)
+    of_the_book = values.get("edition", "own") != "own" and not values.get("fast")
     try:
         if unless is not None:
             raise NotApplicable(unless)
         asked = list(dict.fromkeys(experiment.asked(values)))
     except NotApplicable as reason:
-        return Rows(experiment, [], str(reason))
+        return Rows(experiment, [], str(reason), record.current().of(experiment) if of_the_book else ())
     folder = values.get("rows") or (f"{values['out']}/rows" if values.get("out") else None)
     settings = experiments.settings_of(experiment, values)
-    of_the_book = values.get("edition", "own") != "own" and not values.get("fast")
     beside = record.current().of(experiment, settings) if of_the_book else []
     return Rows(experiment, computed(experiment, asked, settings, folder, made), recorded=beside)
 

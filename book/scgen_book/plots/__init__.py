@@ -43,7 +43,7 @@ from scgen_book.plots.training import (
     objective_curves,
     weights_moved,
 )
-from scgen_book.plots.trajectory import pseudotime_strips
+from scgen_book.plots.trajectory import pseudotime_strips, two_genes
 
 __all__ = [
     "adversarial_curves",
@@ -83,5 +83,6 @@ __all__ = [
     "simulated_embeddings",
     "style",
     "truth_scatter",
+    "two_genes",
     "weights_moved",
 ]

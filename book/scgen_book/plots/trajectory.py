@@ -1,4 +1,4 @@
-"""Cells in the order of a process."""
+"""Cells in the order of a process, and between two fates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scgen_book.plots.base import WIDTH, palette, plain
+from scgen_book.plots.base import GREY, RUN, WIDTH, grid, palette, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,4 +59,29 @@ def pseudotime_strips(
         ax.set_yticklabels([plain(name) for name in order], fontsize=8)
         ax.invert_yaxis()
     ax.set_xlabel("pseudotime")
+    return fig
+
+
+def two_genes(panels: Mapping[str, tuple[np.ndarray, np.ndarray]], names: tuple[str, str]) -> Figure:
+    """Draw one gene against another in every cell (DCA, Figure 9).
+
+    Parameters
+    ----------
+    panels
+        By the title of the panel the values of both genes, (N, 2), on the scale of a logarithm, and in which cells
+        neither of them was detected, (N,), bool: these are drawn in grey.
+    names
+        The two genes.
+
+    Returns
+    -------
+    Figure
+        A panel for each, two in a row; their axes differ, since denoised values are not whole.
+    """
+    fig, axes = grid(len(panels), 2.4)
+    for ax, (title, (values, neither)) in zip(axes, panels.items(), strict=True):
+        for shown, colour, label in ((neither, GREY, "neither was detected"), (~neither, RUN, "one was, or both")):
+            ax.scatter(*values[shown].T, s=5, lw=0, alpha=0.5, color=colour, label=label)
+        ax.set(title=title, xlabel=f"ln(1 + {names[0]})", ylabel=f"ln(1 + {names[1]})")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, markerscale=3)
     return fig

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scgen_book import experiments, results
-from scgen_book.chapters.dca import cells, figure2, findings, sizes, students, takeaways
+from scgen_book.chapters.dca import cells, figure2, findings, published, sizes, students, takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.dca import entries
 from scgen_book.experiments.dca.calls import COLUMNS
@@ -307,3 +307,27 @@ def test_what_was_shortened_is_said(rows):
     assert not [
         x for x in takeaways.lines(rows | whole, VALUES | {"fig2_seeds": [0, 1]}, "mine") if x.startswith("**Short")
     ]
+
+
+def test_numbers_of_the_tutorial_and_of_figure_9_stand_beside_the_published_ones():
+    scores = {"groups": [2.0] * 3, "silhouette": [0.3, 0.4, 0.5]}
+    table = published.tutorial(made_up("dca.tutorial", {"dca_g2_tutorial": {"zinb": scores, "nb": scores}}))
+    row = table.loc[("two groups, PC1–2", "DCA, ZINB")]
+    assert (row["mean"], row["sd"], row["seeds"], row["published"]) == (0.4, 0.1, 3, 0.33)
+    assert np.isnan(table.loc[("two groups, PC1–2", "DCA, NB"), "published"])
+    of = {"nb": {"r, all cells": [-0.6], "r, cells with neither": [-0.5]}, "observed": {"r, all cells": [-0.3]}}
+    table = published.correlations(made_up("dca.figure9", {"paul_full": of}))
+    assert table.loc[("all cells", "DCA, NB"), "published"] == -0.602
+    assert table.loc[("cells with neither", "DCA, NB"), "published"] == -0.513
+    assert ("cells with neither", "as observed") not in table.index
+
+
+def test_the_cells_of_figure_9_are_drawn_where_they_were_denoised_here():
+    of = {"nb": {"r, all cells": [-0.6]}, "observed": {"r, all cells": [-0.3]}}
+    genes = {"genes": np.random.default_rng(0).random((9, 2)), "neither": np.arange(9) < 3}
+    drawn_here = made_up("dca.figure9", {"paul_full": of}, kept=lambda method: genes)
+    assert [ax.get_title() for ax in published.two_genes(drawn_here).axes] == [
+        "as observed, r = -0.30",
+        "DCA, NB, r = -0.60",
+    ]
+    assert "no cells" in published.two_genes(made_up("dca.figure9", {"paul_full": of})).data

@@ -68,7 +68,8 @@ def panels(found: Rows, which: int) -> Figure | Markdown:
     rows = rows[(rows["dataset"] == dataset) & rows["method"].isin(SHOWN)]
     rows = rows[rows["seed"] == rows["seed"].iloc[0]]
     kept = {row.method: found.kept(row.method, dataset, row.seed) for row in rows.itertuples()}
-    groups = next(iter(kept.values()))["groups"]
+    rows = rows[[bool(kept[method]) for method in rows["method"]]]  # the record has no cells
+    groups = next(filter(None, kept.values()))["groups"]
     shown = {NAMES[row.method]: (kept[row.method]["figure"], row.silhouette) for row in rows.itertuples()}
     return plots.embedding_panels(shown, groups, "PC" if len(set(groups)) == 2 else "t-SNE ")
 

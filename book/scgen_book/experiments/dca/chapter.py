@@ -30,6 +30,12 @@ class DCAChapter(Settings):
         _SEED,
         "seeds of part A at which the repaired network is trained too, and one for each difference; None: all of them",
     )
+    fig2_apart: bool = option(True, "any", "train a network for each single difference, too, at those seeds")
+    tutorial_seeds: Sequence[int] = option((0, 1, 2), _SEED, "seeds of the simulations of the authors' tutorial")
+    fig9_dataset: str | None = option(
+        None, "any", "cells of Figure 9, with genes Gata1 and Sfpi1; paul_full in the paper; None: it is left out"
+    )
+    fig9_seeds: Sequence[int] = option((0, 1, 2, 3, 4), _SEED, "seeds of Figure 9")
     tsne_iterations: int = option(1000, "in [250, inf)", "of the t-SNE of part A (default of scikit-learn)")
     tsne_angle: float = option(
         0.5, "in (0, 1]", "under which that t-SNE sums up distant cells as one (default of scikit-learn)"
@@ -79,6 +85,8 @@ def _fast(values: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": values["seeds"][:1],
         "fig2_seeds": values["fig2_seeds"][:1],
         "fig2_datasets": values["fig2_datasets"][:1],
+        "tutorial_seeds": [],
+        "fig9_seeds": values["fig9_seeds"][:1],
         "likelihoods": [x for x in values["likelihoods"] if x in (LIKELIHOODS[0], LIKELIHOODS[-1])],
         "models": values["models"][-2:],
         "without_bn": False,
@@ -93,6 +101,8 @@ CHAPTER = Chapter(
         "dca.cells",
         "dca.heldout",
         "dca.figure2",
+        "dca.tutorial",
+        "dca.figure9",
         "dca.likelihoods",
         "dca.students",
         "dca.students_repaired",

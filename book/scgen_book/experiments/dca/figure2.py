@@ -28,8 +28,8 @@ from scgen_lib.models.dca import DCA
 
 #: Methods that the figure shows, and the repaired network.
 SHOWN = ("true", "observed", "zinb", "mse", "zinb, repaired")
-#: Methods trained at the seeds of the repaired network alone, and those of two groups alone.
-APART = ("mse, one path", "zinb, logarithm", "zinb, repaired")
+#: Single differences, trained at the seeds of the repaired network alone, and those of two groups alone.
+APART = ("mse, one path", "zinb, logarithm")
 OF_TWO_GROUPS = ("zinb, described", "zinb, Keras 3")
 #: As the description asks for, without what we added.
 _NOT_ADDED = {"mean_bias": "zeros", "validation_cells": "last", "keep_weights": "last"}
@@ -84,7 +84,9 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Draw:
     return Draw(cells, cells.obs["group"], observed, truth, denoising.dropout_mask(observed, truth))
 
 
-def _network(variant: str, *, shown: bool = False, two_groups: bool = False, **changes: Any) -> Any:
+def network(variant: str, *, shown: bool = False, two_groups: bool = False, **changes: Any) -> Any:
+    """Return a method: a variant of DCA, with changes of its settings, trained and asked for the means."""
+
     def run(case: Draw, seed: int, settings: Mapping) -> Denoised:
         if two_groups and case.n_groups != 2:
             raise NotApplicable("this difference is taken apart on two groups alone")
@@ -187,7 +189,10 @@ def asked(values: Mapping[str, Any]) -> list[Task]:
     for name in values["fig2_datasets"]:
         for seed in seeds:
             methods = ["true", "observed", "zinb", "mse"]
-            methods += [*APART, *OF_TWO_GROUPS] if seed in apart else []
+            single = seed in apart and values["fig2_apart"]
+            methods += APART if single else ()
+            methods += ["zinb, repaired"] if seed in apart else []
+            methods += OF_TWO_GROUPS if single else ()
             methods += ["nb"] if (name, seed) in first else []
             tasks += [(name, method, seed) for method in methods]
     return tasks
@@ -207,14 +212,14 @@ EXPERIMENT = Experiment(
     methods={
         "true": Method(lambda case, seed, settings: Denoised(case.truth, shown=True), POSITIVE),
         "observed": Method(lambda case, seed, settings: Denoised(case.observed, shown=True), NEGATIVE),
-        "zinb": Method(_network("faithful", shown=True, log1p=False), METHOD, variant="faithful"),
+        "zinb": Method(network("faithful", shown=True, log1p=False), METHOD, variant="faithful"),
         "mse": Method(_as_in_the_figure, METHOD, variant="faithful"),
         "mse, one path": Method(_on_one_path),
-        "zinb, logarithm": Method(_network("faithful")),
-        "zinb, repaired": Method(_network("repaired"), METHOD, variant="repaired"),
-        "zinb, described": Method(_network("repaired", two_groups=True, **_NOT_ADDED)),
-        "zinb, Keras 3": Method(_network("faithful", two_groups=True, log1p=False, optimizer="RMSprop-keras3")),
-        "nb": Method(_network("faithful", shown=True, ae_type="nb-conddisp", log1p=False)),
+        "zinb, logarithm": Method(network("faithful")),
+        "zinb, repaired": Method(network("repaired"), METHOD, variant="repaired"),
+        "zinb, described": Method(network("repaired", two_groups=True, **_NOT_ADDED)),
+        "zinb, Keras 3": Method(network("faithful", two_groups=True, log1p=False, optimizer="RMSprop-keras3")),
+        "nb": Method(network("faithful", shown=True, ae_type="nb-conddisp", log1p=False)),
     },
     metrics={
         "groups": Metric("true groups", "higher", judged=False),
