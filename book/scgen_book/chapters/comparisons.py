@@ -47,7 +47,7 @@ def record(found: Rows, run: "Run", models: Mapping[str, tuple[str, str]]) -> No
     models
         Model and variant by method, for methods that are variants of one model.
     """
-    table = found.table
+    table = Rows(found.experiment, found.own).table
     for line in table.itertuples():
         method, variant = models.get(line.method, (line.method, None))
         run.add(
@@ -59,10 +59,31 @@ def record(found: Rows, run: "Run", models: Mapping[str, tuple[str, str]]) -> No
         table.to_csv(Path(run.out) / "comparison.csv", index=False)
 
 
+def origin(shown: Rows, found: Rows) -> "Markdown":
+    """Say whether what follows is the record or this run.
+
+    Parameters
+    ----------
+    shown
+        What is shown (see `experiments.recorded.shown`).
+    found
+        The rows of the run.
+    """
+    from IPython.display import Markdown
+
+    if shown is found:
+        return Markdown("All that follows is of this run.")
+    seeds = len({row["seed"] for row in shown.rows})
+    return Markdown(
+        f"All that follows is **of the record**: {len(shown.rows)} rows, {seeds} seeds, at the settings of the full "
+        f"edition. The {len(found)} rows of this run, at its own settings, are in `comparison.csv`."
+    )
+
+
 def counted(found: Rows) -> str:
-    """Say how many rows there are, how many of them have values, and how long they took."""
-    scored = sum(row["status"] == "ok" for row in found.rows)
-    minutes = sum(row["duration_s"] for row in found.rows) / 60
+    """Say how many rows a run has, how many of them have values, and how long they took."""
+    scored = sum(row["status"] == "ok" for row in found.own)
+    minutes = sum(row["duration_s"] for row in found.own) / 60
     return f"{len(found)} rows, {scored} of them scored, {minutes:.1f} minutes of work"
 
 

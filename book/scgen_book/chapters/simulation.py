@@ -177,20 +177,12 @@ def controls_table(found: Rows) -> "Styler":
     return comparisons.controls_table(checked(found), METRICS, NAMES, "cells of the data")
 
 
-def takeaways(found: Rows, settings: Mapping[str, Any]) -> list[str]:
-    """Return what the run shows, in sentences.
-
-    Parameters
-    ----------
-    found
-        The rows.
-    settings
-        The parameters of the chapter.
-    """
+def takeaways(found: Rows) -> list[str]:
+    """Return what the rows show, in sentences."""
     lines = [line for d in comparisons.named(found, "dataset") for line in _of_a_dataset(found, d)]
-    seeds = len(experiments.complete("simulation", settings)["seeds"])
+    seeds = len({row["seed"] for row in found.rows if row["status"] == "ok" and row["method"] in TRAINED})
     few = f"{'One seed is' if seeds == 1 else 'Two seeds are'} no sample of trainings: nothing is said of chance "
-    return [*lines, *comparisons.failed(found), *([f"{few}between methods."] if seeds < FEWEST else [])]
+    return [*lines, *comparisons.failed(found), *([f"{few}between methods."] if 0 < seeds < FEWEST else [])]
 
 
 def _of_a_dataset(found: Rows, d: str) -> list[str]:

@@ -186,12 +186,6 @@ def run(
     return Rows(experiment, computed(experiment, asked, settings, folder, made), recorded=beside)
 
 
-def recorded(name: str) -> Rows:
-    """Return the rows of an experiment that the record has, at the settings of the full edition."""
-    experiment = experiments.get(name)
-    return Rows(experiment, [], "the record has no row of it yet", record.current().of(experiment))
-
-
 def computed(
     experiment: Experiment,
     asked: Iterable[Task],

@@ -67,7 +67,7 @@ def silhouette_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = ax or axes(0.5 * len(table) + 1)
     y = np.arange(len(table))[::-1]
-    ax.barh(y, table["value"], xerr=table["sd"].fillna(0), color=RUN, height=0.6, label="this run (± sd)")
+    ax.barh(y, table["value"], xerr=table["sd"].fillna(0), color=RUN, height=0.6, label="here (± sd)")
     ax.plot(table["published"], y, "D", color=PAPER, mec="black", ls="none", label="published")
     ax.axvline(0, color="black", lw=0.8)
     ax.set(yticks=y, yticklabels=table["method"], xlabel="silhouette width (−1 to 1)")

@@ -388,19 +388,3 @@ def test_the_record_alone_may_be_shown():
     assert found.wide["error"].tolist() == [3.0]
     assert found.kept("good") == {}
     assert not rows.Rows(experiment(), [], "the record has no row of it yet")
-
-
-def test_an_edition_of_the_book_sees_the_record_and_a_users_own_run_does_not(tmp_path, monkeypatch):
-    from scgen_book import record
-
-    values = {"datasets": ["splat_g6"], "methods": ["observed"], "seeds": [0], "max_cells": 60, "genes": 40}
-    settings = experiments.settings_of(experiments.get("denoising"), experiments.complete("denoising", values))
-    kept = record.Record(tmp_path)
-    other = experiments.row("denoising", "splat_g6", "observed", 0, settings) | {"seed": 1, "scores": {"mse": 0.25}}
-    kept.add(other, 1.0, {"batch": "made up"})
-    monkeypatch.setattr(record, "current", lambda: kept)
-    shown = rows.run("denoising", values | {"edition": "quick"})
-    assert [row["seed"] for row in shown.rows] == [0, 1]
-    assert [row["seed"] for row in rows.run("denoising", values | {"edition": "own"}).rows] == [0]
-    assert [row["seed"] for row in rows.run("denoising", values | {"edition": "quick", "fast": True}).rows] == [0]
-    assert [row["seed"] for row in rows.recorded("denoising").rows] == [1]
