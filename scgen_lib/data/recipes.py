@@ -141,8 +141,8 @@ def zeisel_toy(path: Path, header: Path) -> AnnData:
 def zeisel_720(matrix: Path, labels: Path, header: Path) -> AnnData:
     """The 720 genes that the authors of DR-A selected, the cells in the order of the annotation.
 
-    No hash of the matrix is published, so its content has to show that it is the right one: the molecules of these
-    genes follow the cell's total, which the annotation states.
+    Whether the cells of the matrix stand in the order of the annotation its content has to show: the molecules of
+    these genes follow the cell's total, which the annotation states.
     """
     annotation = zeisel_annotation(header)
     again = f"remove {matrix} and fetch it again"

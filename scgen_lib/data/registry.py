@@ -1,5 +1,6 @@
 """The registry of public data sets, and how their files come: own folder, cache, download."""
 
+import hashlib
 import os
 import tomllib
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ class File:
         Raw address, pinned to a commit where it lies in a repository.
     bytes
         Size in bytes; None where it is not published.
-    sha256, md5
-        Its hash in hexadecimal digits, one of the two; neither where none is published.
+    sha256, md5, git
+        Its hash in hexadecimal digits, one of the three (``git``: the id that git gives to its content, the SHA-1 of
+        the word blob, the size and the content); none where none is published.
     note
         What stands in for the hash of a file that has none.
     """
@@ -36,6 +38,7 @@ class File:
     bytes: int | None = None
     sha256: str = ""
     md5: str = ""
+    git: str = ""
     note: str = ""
 
     @property
@@ -45,8 +48,8 @@ class File:
 
     @property
     def hash(self) -> str | None:
-        """The hash with the name of its algorithm in front, ``"sha256:…"`` or ``"md5:…"``; None without one."""
-        for algorithm in ("sha256", "md5"):
+        """The hash with the name of its algorithm in front, as in ``"sha256:…"``; None without one."""
+        for algorithm in ("sha256", "md5", "git"):
             if digits := getattr(self, algorithm):
                 return f"{algorithm}:{digits}"
         return None
@@ -119,13 +122,11 @@ def local_file(file: File) -> Path | None:
     path = Path(folder, file.key)
     if not path.is_file():
         return None
-    import pooch
-
     if _is_registered(path, file):
         return path
     algorithm, _, expected = file.hash.partition(":")
     raise DataError(
-        f"expected {algorithm} {expected} ({file.size}) of {path}, got {pooch.file_hash(str(path), algorithm)} "
+        f"expected {algorithm} {expected} ({file.size}) of {path}, got {_hash(path, algorithm)} "
         f"({path.stat().st_size} bytes): replace it by {file.url}, or remove it to have it downloaded"
     )
 
@@ -152,10 +153,22 @@ def stored_file(file: File, folder: str | Path) -> Path | None:
 
 
 def _is_registered(path: Path, file: File) -> bool:
-    from pooch.hashes import hash_matches
-
     # a file without a hash passes: its recipe looks at the content
-    return hash_matches(str(path), file.hash)
+    algorithm, _, digits = (file.hash or "").partition(":")
+    return not digits or _hash(path, algorithm) == digits
+
+
+def _hash(path: Path, algorithm: str) -> str:
+    """Return the hash of a file; pooch does not know git's, which Python's own functions make of its parts."""
+    if algorithm == "git":
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        with path.open("rb") as content:
+            while part := content.read(1 << 20):
+                digest.update(part)
+        return digest.hexdigest()
+    import pooch
+
+    return pooch.file_hash(str(path), algorithm)
 
 
 def fetch(file: File) -> Path:
@@ -176,13 +189,13 @@ def download(file: File, folder: str | Path) -> Path:
     store = pooch.create(
         path=folder,
         base_url="",
-        registry={file.key: file.hash},
+        registry={file.key: None if file.git else file.hash},
         urls={file.key: file.url},
         retry_if_failed=2,
     )
     way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names"
     try:
-        path = Path(store.fetch(file.key, progressbar=True))
+        path = Path(store.fetch(file.key, progressbar=True, processor=lambda name, *_: _verified(Path(name), file)))
         path.chmod(0o666 & ~_umask())  # pooch downloads into a temporary file, which is for its owner only
         return path
     except requests.RequestException as error:
@@ -200,6 +213,14 @@ def download(file: File, folder: str | Path) -> Path:
             f"expected to write {file.name} under {folder}, got {reason!r}: make room there, or choose another folder "
             "with the variable SCGEN_CACHE_DIR or the destination of the fetch"
         ) from error
+
+
+def _verified(path: Path, file: File) -> str:
+    """Return a downloaded file that is the registered one, and remove another, as pooch does with a hash it knows."""
+    if not _is_registered(path, file):
+        path.unlink()
+        raise ValueError(f"its hash is not {file.hash}")
+    return str(path)
 
 
 def _umask() -> int:

@@ -131,10 +131,22 @@ def test_a_truncated_or_tampered_file_is_refused_with_both_hashes(tiny, source, 
     assert source.asked == []
 
 
+def blob(content):
+    """Return the id that `git hash-object` gives to a file's content."""
+    done = subprocess.run(["git", "hash-object", "--stdin"], input=content, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digits", "said"),
+    [("md5", lambda x: hashlib.md5(x).hexdigest(), "MD5"), ("git", blob, r"its hash is not git:")],
+)
 @pytest.mark.parametrize("damage", [TABLES["tiny one.csv"][:-9], TABLES["tiny one.csv"].replace(b"5", b"6")])
-def test_a_file_of_known_md5_is_verified_by_it(tiny, source, monkeypatch, damage):
-    expected, found = (hashlib.md5(content).hexdigest() for content in (TABLES["tiny one.csv"], damage))
-    known_by(monkeypatch, md5=expected)
+def test_a_file_of_which_another_hash_is_known_is_verified_by_it(
+    tiny, folders, source, monkeypatch, damage, algorithm, digits, said
+):
+    expected, found = (digits(content) for content in (TABLES["tiny one.csv"], damage))
+    known_by(monkeypatch, **{algorithm: expected})
     put(tiny)
     adata = data.load("tiny")
     check_tiny(adata)
@@ -142,12 +154,15 @@ def test_a_file_of_known_md5_is_verified_by_it(tiny, source, monkeypatch, damage
     assert adata.uns["dataset"]["sha256"][0] == hashlib.sha256(TABLES["tiny one.csv"]).hexdigest()
     assert "note" not in adata.uns["dataset"]
     put(tiny, tiny_one=damage)
-    with pytest.raises(DataError, match=rf"md5 {expected} \(an unknown number of bytes\) of .*, got {found}"):
+    with pytest.raises(DataError, match=rf"{algorithm} {expected} \(an unknown number of bytes\) of .*, got {found}"):
         data.load("tiny")
     (tiny / "tiny one.csv").unlink()
-    source.files["tiny one.csv"] = damage
-    with pytest.raises(DataError, match=r"of an unknown number of bytes from .*, got another file \(MD5"):
+    whole, source.files["tiny one.csv"] = source.files["tiny one.csv"], damage
+    with pytest.raises(DataError, match=rf"of an unknown number of bytes from .*, got another file \({said}"):
         data.load("tiny")
+    assert list((folders / "cache" / "tiny").iterdir()) == []
+    source.files["tiny one.csv"] = whole
+    check_tiny(data.load("tiny"))
 
 
 def test_a_file_without_a_published_hash_is_accepted_and_says_so(tiny, folders, source, monkeypatch, capsys):
@@ -382,7 +397,7 @@ def test_every_registered_file_is_pinned_and_used():
         assert re.fullmatch(f"{pinned}|{archived}", file.url)
         assert unquote(file.url).endswith("/" + file.name)
         # a source that is no commit could change under its address
-        assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", file.hash or "") or (
+        assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|git:[0-9a-f]{40}", file.hash or "") or (
             file.note and re.fullmatch(pinned, file.url)
         )
         assert not (file.sha256 and file.md5)

@@ -96,7 +96,7 @@ def score_panels(table: pd.DataFrame, score: str) -> Figure:
         len(parts), 1, figsize=(WIDTH, 0.27 * sum(rows) + 0.45 * len(parts) + 0.6), height_ratios=rows, sharex=True,
         squeeze=False, layout="constrained",
     )  # fmt: skip
-    run = "this run (± sd)" if table["sd"].notna().any() else "this run"
+    run = "here (± sd)" if table["sd"].notna().any() else "here"
     for ax, (name, part) in zip(panels[:, 0], parts.items(), strict=True):
         y = np.arange(len(part))[::-1]
         ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label=run)

@@ -33,7 +33,7 @@ def test_silhouette_bars_have_a_diamond_where_a_number_was_published(drawn):
         }
     )
     ax = plots.silhouette_bars(table)
-    assert drawn(ax.figure) == ["published", "this run (± sd)"]
+    assert drawn(ax.figure) == ["published", "here (± sd)"]
     assert sorted(bar.get_width() for bar in ax.patches) == [0.3, 0.4, 0.6]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["true", "ZINB", "NB"]
     assert "silhouette" in ax.get_xlabel()
@@ -50,7 +50,7 @@ def test_score_panels_draw_each_setting_with_its_published_values(drawn):
         }
     )
     fig = plots.score_panels(table, "NMI")
-    assert drawn(fig) == ["published", "this run (± sd)"]
+    assert drawn(fig) == ["published", "here (± sd)"]
     assert [ax.get_title() for ax in fig.axes] == ["K = 2", "K = 10"]
     assert [[bar.get_width() for bar in ax.patches] for ax in fig.axes] == [[0.6, 0.4], [0.7]]
     assert fig.axes[-1].get_xlabel() == "NMI"

@@ -1,5 +1,6 @@
 """The cells of a data set on the genes of highest variance, the released code's split, and labels to judge by."""
 
+import contextlib
 import functools
 import json
 from collections.abc import Mapping
@@ -73,15 +74,19 @@ class Case:
 
 
 def stands_for(name: str) -> str:
-    """Return the data set that a name stands for: Zeisel for the authors' matrix where it is there, or the whole table.
+    """Return the data set that a name stands for: Zeisel for the authors' matrix, or what is nearest to it.
 
-    A row names what it is of, so that it is not taken for one of the other.
+    That is the matrix, downloaded if need be, else the same cells with more genes, of which the most variable are
+    taken. A row names what it is of, so that it is not taken for one of the others.
     """
     if name != "Zeisel":
         return name
-    # its files have no published hash
-    files = [file for file in registry.DATASETS["zeisel_720"].sources if not file.hash]
-    return "zeisel_720" if len(registry.unverified("zeisel_720")) == len(files) else "zeisel_full"
+    for there in ("zeisel_720", "zeisel_4000"):
+        with contextlib.suppress(DataError):
+            for file in registry.DATASETS[there].sources:
+                registry.fetch(file)
+            return there
+    return "zeisel_full"
 
 
 def load(name: str, **own: Any) -> AnnData:
@@ -98,15 +103,7 @@ def load(name: str, **own: Any) -> AnnData:
             "720 genes with their code (github.com/eugenelin1/DRA, folder data): save matrix and labels as "
             f'{name.lower()}_720.h5ad with obs["cell_type"] and give that path'
         )
-    if name != "Zeisel":
-        return data.load(name, **own)
-    try:
-        return data.load("zeisel_720")
-    except DataError as first:
-        try:
-            return data.load("zeisel_full")
-        except DataError as second:
-            raise DataError(f"expected zeisel_720 or zeisel_full, got neither: {first} {second}") from second
+    return data.load(stands_for(name), **({} if name == "Zeisel" else own))
 
 
 def prepare(dataset: str, seed: int, settings: Mapping) -> Case:

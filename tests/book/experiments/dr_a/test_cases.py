@@ -68,30 +68,22 @@ def test_what_the_authors_alone_distribute_is_asked_for_by_its_file(name):
         cases.load(name)
 
 
-def test_zeisel_is_the_authors_matrix_or_else_the_studys_table(monkeypatch):
-    there = {"zeisel_full": "a table"}
+def test_zeisel_is_the_authors_matrix_or_the_same_cells_with_more_genes(monkeypatch):
+    there = set()
 
-    def load(name):
-        if name not in there:
-            raise DataError(f"expected {name}, got none.")
-        return there[name]
+    def fetch(file):
+        if file.key not in there:
+            raise DataError(f"expected {file.name}, got none.")
 
-    monkeypatch.setattr(cases.data, "load", load)
-    assert cases.load("Zeisel") == "a table"
-    there.clear()
-    with pytest.raises(DataError, match=r"got neither: expected zeisel_720, got none\. expected zeisel_full"):
-        cases.load("Zeisel")
-
-
-def test_a_row_names_the_data_that_it_is_of(monkeypatch, tmp_path):
+    monkeypatch.setattr(cases.registry, "fetch", fetch)
+    monkeypatch.setattr(cases.data, "load", lambda name, **own: (name, own))
     assert cases.stands_for("mine.h5ad") == "mine.h5ad"
-    monkeypatch.setenv("SCGEN_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SCGEN_CACHE_DIR", str(tmp_path / "cache"))
-    assert cases.stands_for("Zeisel") == "zeisel_full"
-    for file in cases.registry.DATASETS["zeisel_720"].sources:
-        (tmp_path / file.key).parent.mkdir(exist_ok=True)
-        (tmp_path / file.key).touch()
-    assert cases.stands_for("Zeisel") == "zeisel_720"
+    assert cases.load("mine.h5ad", labels="type") == ("mine.h5ad", {"labels": "type"})
+    assert cases.load("Zeisel") == ("zeisel_full", {})
+    # a row names the data that it is of
+    for name in ("zeisel_4000", "zeisel_720"):
+        there |= {file.key for file in cases.registry.DATASETS[name].sources}
+        assert cases.stands_for("Zeisel") == name
 
 
 def test_the_test_size_is_smaller(values):
