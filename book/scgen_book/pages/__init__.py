@@ -159,10 +159,8 @@ def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame") -> st
         lines += [f"```{{image}} generated/{page}.png", f":target: executed/{page}.html#{label}"]
         lines += [f":alt: {figure['caption']}", "```", ""]
         if page in papers:
-            found = scorecard.counts(table[table["chapter"] == page])
-            marks = " ".join(f"{n}&nbsp;{scorecard.badge(word)}" for word, n in found.items() if n)
             lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`"]
-            lines += ["", ":::{card-footer}", marks, ":::"]
+            lines += ["", ":::{card-footer}", scorecard.marks(table[table["chapter"] == page]), ":::"]
         cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")
     return ":::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n" if cards else ""
 

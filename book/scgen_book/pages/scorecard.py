@@ -60,6 +60,15 @@ def on_kindred_data(table: "pd.DataFrame") -> dict[str, int]:
     return {word: int(found.get(word, 0)) for word in claims.SHAPES if word != claims.NOT_TESTED}
 
 
+def marks(table: "pd.DataFrame") -> str:
+    """Return the counts of a paper in a line; without a claim those of its sanity checks."""
+    found, kindred, sane = counts(table), on_kindred_data(table), counts(table, claims.SANITY)
+    told = [f"{n}&nbsp;{badge(word)}" for word, n in found.items() if n]
+    apart = [f"{n}&nbsp;{badge(word)}" for word, n in kindred.items() if n]
+    told += ["· on kindred data:", *apart] if apart else []
+    return " ".join(told) or f"no claim; {sane[claims.REPRODUCED]} of {sum(sane.values())} sanity checks hold"
+
+
 def totals(table: "pd.DataFrame") -> str:
     """Return the counts over all papers, large, and the reasons why claims are not tested."""
     tiles = "".join(f"<li><strong>{n}</strong> {badge(word)}</li>" for word, n in counts(table).items())

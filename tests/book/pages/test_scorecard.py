@@ -95,3 +95,11 @@ def test_a_row_carries_what_it_is_filtered_by_and_one_place_to_link_to(table):
     assert sorted(ids) == sorted(item.id for item in stated())
     # a chapter without a page has no link
     assert all(("executed/dca>" in line or "fig-dca" in line) == ('"eraslan2019"' in line) for line in rows)
+
+
+def test_a_card_counts_claims_or_else_sanity_checks(table):
+    dca, cvae, dr_a = (scorecard.marks(table[table["chapter"] == name]) for name in ("dca", "cvae", "dr_a"))
+    assert dca.startswith(f"1&nbsp;{scorecard.badge(REPRODUCED)} ")
+    checks = [item for item in stated(claims.SANITY) if item.paper == "sun2024"]
+    assert cvae == f"no claim; 1 of {len(checks)} sanity checks hold"
+    assert dr_a.endswith(f"on kindred data: 1&nbsp;{scorecard.badge(REPRODUCED)}")

@@ -85,6 +85,7 @@ def _fast(values: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": values["seeds"][:1],
         "fig2_seeds": values["fig2_seeds"][:1],
         "fig2_datasets": values["fig2_datasets"][:1],
+        "fig2_apart": False,
         "tutorial_seeds": [],
         "fig9_seeds": values["fig9_seeds"][:1],
         "likelihoods": [x for x in values["likelihoods"] if x in (LIKELIHOODS[0], LIKELIHOODS[-1])],
