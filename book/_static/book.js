@@ -5,6 +5,7 @@
 function filterClaims(form) {
   const badges = [...document.querySelectorAll(".verdict[data-paper]")];
   const sections = new Map(badges.map((badge) => [badge.dataset.paper, badge.closest("section")]));
+  const folded = new Set(badges.map((badge) => badge.closest("details")).filter(Boolean));
   const status = form.querySelector("output");
 
   const words = {
@@ -24,6 +25,13 @@ function filterClaims(form) {
       const fits = wanted.every(([name, value]) => !value || badge.dataset[name] === value);
       badge.closest("tr").hidden = !fits;
       shown += fits;
+    }
+    // what was asked for is to be seen where it stands folded, too
+    const asked = wanted.some(([, value]) => value);
+    for (const part of folded) {
+      const some = part.querySelector("tbody tr:not([hidden])");
+      part.hidden = !some;
+      part.open = Boolean(asked && some);
     }
     for (const section of sections.values()) {
       section.hidden = !section.querySelector("tbody tr:not([hidden])");

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from scgen_book import claims, markdown
-from scgen_book.claim_tables import compare, three, words
+from scgen_book.claim_tables import compare, three, valued, words
 from scgen_book.record import Record
 
 if TYPE_CHECKING:
@@ -124,14 +124,17 @@ def _papers(table: "pd.DataFrame") -> list[claims.Paper]:
 
 
 def _rows(table: "pd.DataFrame", figures: Collection[str] | None) -> str:
-    """Return the rows of a paper: results and sanity checks, then what is no claim, folded."""
+    """Return the rows of a paper: what has a value, then, folded, what has none and what is no claim."""
     counted = table["kind"].isin([claims.RESULT, claims.SANITY])
+    shown = counted & valued(table)
     seen: set[str] = set()
-    text = _table(table[counted], figures, seen) if counted.any() else ""
-    if not counted.all():
-        idle = _table(table[~counted], figures, seen)
-        head = f"{(~counted).sum()} statements that are no claims: settings, other methods, words"
-        text += f"\n:::{{dropdown}} {head}\n{idle}:::\n"
+    text = _table(table[shown], figures, seen) if shown.any() else ""
+    for rows, told in (
+        (counted & ~shown, "claims and checks that are not tested, with the reason"),
+        (~counted, "statements that are no claims: settings, other methods, words"),
+    ):
+        if rows.any():
+            text += f"\n:::{{dropdown}} {rows.sum()} {told}\n{_table(table[rows], figures, seen)}:::\n"
     return text
 
 
@@ -150,8 +153,9 @@ def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str
         seen.add(row.claim)
         sane = " (sanity)" if row.kind == claims.SANITY else ""
         source = f'<br><small class="source">{where}; data: {data}</small>'
-        rows.append([claim + sane + source, published, recorded, build, badge(row.verdict, marks), why, link])
-    return markdown.table(["claim", "published", "record", "this build", "verdict", "why", "figure"], rows)
+        source += f"<br>{link}" if link else ""
+        rows.append([claim + sane + source, published, recorded, build, badge(row.verdict, marks), why])
+    return markdown.table(["claim", "published", "record", "this build", "verdict", "why"], rows)
 
 
 def badge(word: str, marks: str = "") -> str:
