@@ -184,7 +184,7 @@ def built(project):
     return project / "_build" / "html"
 
 
-@pytest.fixture(scope="module", params=["small", "whole"])
+@pytest.fixture(scope="module", params=[pytest.param("small", marks=pytest.mark.slow), "whole"])
 def html(request):
     if request.param == "small":
         return request.getfixturevalue("built")

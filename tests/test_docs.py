@@ -133,7 +133,12 @@ def check(command, project):
     assert not dataset.endswith(".h5ad") or (project / dataset).exists(), command
 
 
-@each
+# the commands of that page train models
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.name == "how_to_run.md")) for path in DOCUMENTS],
+    ids=lambda path: path.name,
+)
 def test_the_commands_of_a_document_work_as_printed(path, project):
     ran = 0
     for language, block in FENCE.findall(text(path)):

@@ -68,11 +68,13 @@ def test_the_parameters_cell_has_the_declared_lines(project):
     assert set(declared) <= set(cell.splitlines())
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_template_and_of_its_notebook_pass(project):
     files = ["tests/models/test_toy.py", "tests/test_notebooks.py"]
     call(project, "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "toy and not runs")
 
 
+@pytest.mark.slow
 def test_the_paper_runs_and_the_book_has_its_chapter_and_its_claims(project):
     # The other papers are left out of this edition, and the pages that say nothing of this one have a title only.
     edition = project / "workflow" / "editions" / "quick.yml"

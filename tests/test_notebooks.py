@@ -141,6 +141,7 @@ def test_a_notebook_runs_at_test_size(path, tmp_path):
     assert passed, report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", ["dca", "db_aae"])
 def test_labels_that_do_not_score_leave_their_scores_out(chapter, tmp_path):
     rng = np.random.default_rng(0)

@@ -161,11 +161,13 @@ for module in pkgutil.walk_packages(scgen_lib.__path__, "scgen_lib."):
 """
 
 
+@pytest.mark.slow
 def test_the_library_works_without_the_extras(bare, tmp_path):
     assert "pbmc68k_reduced" in run(bare, tmp_path, "scgen", "datasets")
     assert "scgen_lib.models.dca\n" in run(bare, tmp_path, "python", "-c", IMPORT_ALL)
 
 
+@pytest.mark.slow
 def test_a_command_of_the_book_says_which_extra_it_needs(bare, tmp_path):
     listed = re.findall(r"^  (\w+)  ", run(bare, tmp_path, "scgen", "--help"), re.MULTILINE)
     assert listed == ["datasets", "fetch", "pages", "row", "run"]
@@ -175,6 +177,7 @@ def test_a_command_of_the_book_says_which_extra_it_needs(bare, tmp_path):
         assert re.fullmatch(r"expected the packages of the book, got none of \w+: .*scgen_lib\[book\]\n", line)
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_without_the_repository(scgen, tmp_path, write_notebook):
     show = "import scgen_lib\n\nprint(scgen_lib.__file__)"
     write_notebook(tmp_path / "tiny.ipynb", show)
@@ -183,6 +186,7 @@ def test_a_notebook_runs_without_the_repository(scgen, tmp_path, write_notebook)
     assert (tmp_path / "mine" / "records.json").exists()
 
 
+@pytest.mark.slow
 def test_a_chapter_runs_by_its_name_without_the_repository(scgen, tmp_path):
     where = run(scgen, tmp_path, "python", "-c", "from scgen_book import notebooks; print(notebooks.path('dca'))")
     assert where.startswith(str(scgen.parent / "lib"))

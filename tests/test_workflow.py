@@ -91,6 +91,7 @@ def test_a_killed_workflow_started_again_runs_only_what_is_missing(project):
         assert json.loads((project / f"results/quick/{run}/run.json").read_text())["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_when_its_parameters_or_notebook_change_and_not_when_times_do(project, write_notebook):
     assert snakemake(project)[0] == 0
     assert ran(project) == ["1", "2"]
@@ -105,6 +106,7 @@ def test_a_run_is_repeated_when_its_parameters_or_notebook_change_and_not_when_t
     assert ran(project) == ["1"]
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_when_what_it_imports_does_another_thing_and_not_when_it_says_so(project, write_notebook):
     helper = project / "helper.py"
     helper.write_text("X = 1\n")
@@ -158,6 +160,7 @@ def test_the_editions_of_the_book_name_notebooks_and_legal_parameters(edition):
         parameters.check({"edition": edition} | entry["parameters"], spec)
 
 
+@pytest.mark.slow
 def test_a_second_workflow_on_the_same_results_is_refused_in_one_line(project):
     (project / "wait").touch()
     first = start(project, "1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -178,6 +181,7 @@ def test_a_second_workflow_on_the_same_results_is_refused_in_one_line(project):
     assert not list((project / "results").rglob(".lock"))
 
 
+@pytest.mark.slow
 def test_a_checkout_may_have_any_path(tmp_path, write_notebook):
     root = tmp_path / 'it\'s a "checkout" {of} mine'
     write_notebook(root / "notebooks" / "one.ipynb", MARK, parameters=LEVEL)

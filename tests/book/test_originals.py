@@ -74,6 +74,7 @@ def test_two_runs_and_runs_of_one_length_have_no_association(tmp_path):
     assert clear[["dataset", "epochs", "r"]].to_numpy().tolist() == [["b", "5 to 7", 1.0]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("SCGEN_DATA_DIR"), reason="SCGEN_DATA_DIR is not set: Goolam is not at hand")
 def test_db_aae_on_goolam_agrees_with_its_original_and_does_not_by_the_rule_of_keras_3():
     from scgen_lib.models.db_aae import DBAAE

@@ -311,6 +311,7 @@ def test_r_time_course_of_logarithms_keeps_the_ages(load):
     np.testing.assert_allclose(adata.layers["log"], np.log1p(X), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(REAL is None, reason="SCGEN_DATA_DIR is not set: the real files are not at hand")
 @pytest.mark.parametrize("name", [name for name, entry in registry.DATASETS.items() if entry.recipe])
 def test_the_real_files_hold_what_the_registry_says(name):

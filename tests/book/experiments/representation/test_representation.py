@@ -68,7 +68,10 @@ def test_another_seed_is_another_split_and_the_same_seed_the_same(case):
     assert set(other.test.obs_names) != set(case.test.obs_names)
 
 
-@pytest.mark.parametrize("method", BLIND)
+# UMAP compiles for ten seconds
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("umap")) for name in BLIND]
+)
 def test_codes_need_no_label(unlabelled, method):
     codes = EXPERIMENT.methods[method].run(unlabelled, 0, SMALL)
     width = {"log_counts": 40, "umap_2": 2}.get(method, 3)
