@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from scgen_book import claim_tables, claims, pages, provenance, sources
+from scgen_book import claim_tables, claims, pages, provenance, record, sources
 from scgen_book.batch import editions, runner
 from scgen_book.pages import scorecard
 
@@ -92,7 +92,10 @@ def execute():
 
 
 @pytest.fixture
-def inside(project, monkeypatch):
+def inside(project, monkeypatch, tmp_path):
+    """Stand in the small project, with an empty record."""
+    kept = record.Record(tmp_path)
+    monkeypatch.setattr(record, "current", lambda: kept)
     monkeypatch.chdir(project)
     return project
 
@@ -148,11 +151,15 @@ def test_the_scorecard_has_every_claim_with_its_verdict(inside):
     assert rows["dca.fig2.g2.true"]["verdict"] == "reproduced"
     assert rows["dca.fig2.g2.true"]["mean"] == pytest.approx(0.62)
     assert rows["dca.fig2.g6.true"]["reason"] == "not run"
-    own = [claim for claim in rows if claim.startswith("dca.")]
+    of = {kind: [item for item in claims.claims() if item.kind == kind] for kind in (claims.RESULT, claims.SANITY)}
+    own, checks = ([item for item in items if item.id.startswith("dca.")] for items in of.values())
+    # that the true counts are as published is a check, and no claim
     summary = (inside / "book/generated/summary.md").read_text()
-    assert f"<scorecard-dca>` {{cite}}`eraslan2019` | {len(own)} | 1 | 0 | 0 | {len(own) - 1} |" in summary
+    line = next(line for line in summary.splitlines() if "<scorecard-dca>" in line)
+    assert line.endswith(f"| {len(own)} | 0 | 0 | 0 | {len(own)} | – | 1 of {len(checks)} |")
     totals = (inside / "book/generated/totals.md").read_text()
-    assert f"<strong>{len(rows) - 1}</strong> {scorecard.badge('not tested')}" in totals
+    assert f"<strong>{len(of[claims.RESULT])}</strong> {scorecard.badge('not tested')}" in totals
+    assert f"Sanity checks, counted apart: 1 of {len(of[claims.SANITY])} hold." in totals
 
 
 def test_a_claim_links_to_its_figure_or_else_to_its_chapter(inside):

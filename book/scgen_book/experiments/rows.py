@@ -183,7 +183,9 @@ def run(
     folder = values.get("rows") or (f"{values['out']}/rows" if values.get("out") else None)
     settings = experiments.settings_of(experiment, values)
     beside = record.current().of(experiment, settings) if of_the_book else []
-    return Rows(experiment, computed(experiment, asked, settings, folder, made), recorded=beside)
+    # at test size it takes longer to start other processes than to compute the rows
+    rows = computed(experiment, asked, settings, folder, made, alone=bool(values.get("fast")))
+    return Rows(experiment, rows, recorded=beside)
 
 
 def computed(
