@@ -58,6 +58,7 @@ def test_nothing_is_provided_where_the_home_folder_serves(tmp_path, monkeypatch)
 NOBODY = "import pwd\npwd.getpwuid = lambda uid: {}[uid]\nimport os\nassert os.path.expanduser('~') == '~'\n"
 
 
+@pytest.mark.slow
 def test_a_user_whom_the_machine_does_not_know_loads_data_and_is_told_in_one_line_what_needs_a_home(tmp_path):
     code = f"""{NOBODY}os.chdir({str(tmp_path)!r})
 from scgen_lib import cli, data

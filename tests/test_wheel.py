@@ -139,6 +139,7 @@ def test_the_source_archive_can_build_the_wheel(built):
     assert {"book/scgen_book/papers/dca.yml", "notebooks/dca.ipynb", "setup.py"} <= names
 
 
+@pytest.mark.slow
 def test_the_library_works_without_the_repository(scgen, tmp_path):
     where = run(scgen, tmp_path, "python", "-c", "import scgen_lib; print(scgen_lib.__file__)")
     assert where.startswith(str(scgen.parent))

@@ -65,6 +65,7 @@ def pages(project):
     return sorted(path.name for path in (project / "book" / "executed").iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_workflow_started_again_runs_only_what_is_missing(project):
     (project / "wait").touch()
     write_edition(project, two=2, one=1)

@@ -184,6 +184,7 @@ def test_a_killed_search_continues_where_it_was(tmp_path):
     assert found.trials["mse"].tolist() == [8, 0, 8, 16, 24]
 
 
+@pytest.mark.slow
 def test_chief_and_worker_share_one_search(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -133,6 +133,7 @@ rows.compute("denoising", {task}, {settings}, Path({path!r}))
 """
 
 
+@pytest.mark.slow
 def test_a_row_that_is_killed_in_a_training_goes_on_from_there_and_is_the_same_to_the_bit(tmp_path, monkeypatch):
     import keras
     import tensorflow as tf
