@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scgen_book import plots
+from scgen_book.chapters import recorded
 from scgen_book.experiments import summaries
 from scgen_book.experiments.protocol import Metric
 from scgen_book.experiments.rows import Rows
@@ -71,12 +72,11 @@ def origin(shown: Rows, found: Rows) -> "Markdown":
     """
     from IPython.display import Markdown
 
+    words = recorded.origin(shown, found)
     if shown is found:
-        return Markdown("All that follows is of this run.")
-    seeds = len({row["seed"] for row in shown.rows})
+        return Markdown(f"{words} All that follows is of these rows.")
     return Markdown(
-        f"All that follows is **of the record**: {len(shown.rows)} rows, {seeds} seeds, at the settings of the full "
-        f"edition. The {len(found)} rows of this run, at its own settings, are in `comparison.csv`."
+        f"{words} All that follows is of these rows; the {len(found)} rows of this run are in `comparison.csv`."
     )
 
 
@@ -92,7 +92,9 @@ def named(found: Rows, name: str) -> list:
     return list(dict.fromkeys(row[name] for row in found.rows))
 
 
-def gaps(found: Rows, names: Mapping[str, str], *, joined: bool = False) -> "Styler | Markdown":
+def gaps(
+    found: Rows, names: Mapping[str, str], *, joined: bool = False, also: Rows | None = None
+) -> "Styler | Markdown":
     """Return the table of what was not run and why, or the sentence that there is nothing.
 
     Parameters
@@ -101,9 +103,13 @@ def gaps(found: Rows, names: Mapping[str, str], *, joined: bool = False) -> "Sty
         The rows, and words for methods.
     joined
         A line for methods that share a reason, and not one each: a data set that is not at hand.
+    also
+        Rows of the run, where those that are shown are others.
     """
     from IPython.display import Markdown
 
+    if also is not None and also is not found:
+        found = Rows(found.experiment, [*found.rows, *also.own])
     lost = plots.gap_table(found.table, names=names)
     if lost.empty:
         return Markdown("Nothing: every method was scored on every data set and seed.")

@@ -1,16 +1,74 @@
-"""The record beside a paper's own rows: what the full edition measured, by data set and method."""
+"""The record beside a run's own rows: what the full edition measured, by data set and method."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
 
 from scgen_book.chance import spread
 from scgen_book.experiments import recorded
+from scgen_book.experiments.protocol import METHOD
 from scgen_book.experiments.rows import Rows
 
 
-def table(name: str, metrics: Sequence[str], *, edition: str) -> "pd.DataFrame | Markdown":
+def origin(shown: Rows, found: Rows) -> str:
+    """Say in Markdown whether rows are of the record or of this run, over how many seeds, and at which settings.
+
+    Parameters
+    ----------
+    shown, found
+        What is shown (`experiments.recorded.shown`), and the rows of the run.
+    """
+    seeds = len({row["seed"] for row in shown.rows if row["role"] == METHOD and row["status"] == "ok"})
+    words = f"{seeds} seed{'s' * (seeds != 1)}"
+    if shown is found:
+        return f"**In this run**: {words}."
+    own = found.own[0]["settings"]
+    other = {name: value for name, value in shown.rows[0]["settings"].items() if name in own and value != own[name]}
+    each = ", ".join(f"`{name}` {_value(value)} (this run: {_value(own[name])})" for name, value in other.items())
+    return f"**In the record**: {words}, at the settings of the full edition" + (f": {each}." if each else ".")
+
+
+def _value(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if number else str(value)
+
+
+def beside(
+    shown: Rows, found: Rows, metrics: Sequence[str], names: Mapping[str, str] | None = None
+) -> pd.DataFrame | None:
+    """Return what the record has beside what this run has measured, a row a data set and method of the run.
+
+    Parameters
+    ----------
+    shown, found
+        As in `origin`.
+    metrics
+        What to show, in this order.
+    names
+        Words for methods.
+
+    Returns
+    -------
+    DataFrame
+        For each metric the columns "record", mean ± sd over the seeds, and "this run"; methods that have none of them
+        are left out. None where this run alone is shown.
+    """
+    if shown is found:
+        return None
+    both = {"record": summary(shown, metrics), "this run": summary(Rows(found.experiment, found.own), metrics)}
+    table = pd.concat({side: own.drop(columns="seeds") for side, own in both.items()}, axis=1)
+    table = table.loc[both["this run"].index].fillna("–").swaplevel(axis=1)
+    table = table[(table != "–").any(axis=1)]
+    labels = [found.experiment.metrics[name].label for name in metrics]
+    table = table[[(label, side) for label in labels for side in both if (label, side) in table]]
+    return table.rename(index=dict(names or {}), level=1).rename_axis(index=["data", "method"])
+
+
+def table(
+    name: str, metrics: Sequence[str], *, edition: str, other_than: str | None = None
+) -> "pd.DataFrame | Markdown":
     """Return mean, sd and number of seeds of an experiment's metrics in the record.
 
     Parameters
@@ -21,10 +79,14 @@ def table(name: str, metrics: Sequence[str], *, edition: str) -> "pd.DataFrame |
         What to show, in this order.
     edition
         Of this run: what a user runs on own data has no place beside the record.
+    other_than
+        A data set that the page shows already.
     """
     if edition == "own":
         return Markdown("*The record stands in the editions of the book.*")
-    return recorded.of(name).show(summary, metrics)
+    kept = recorded.of(name)
+    rows = [row for row in kept.rows if row["dataset"] != other_than]
+    return Rows(kept.experiment, [], "the record has no row of it yet", rows).show(summary, metrics)
 
 
 def summary(found: Rows, metrics: Sequence[str]) -> pd.DataFrame:

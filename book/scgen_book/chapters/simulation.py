@@ -88,7 +88,7 @@ def sizes(found: Rows) -> pd.DataFrame:
 
 
 def counted(found: Rows, settings: Mapping[str, Any]) -> "Markdown":
-    """Say what the data are, how many rows there are, and how long the networks were trained.
+    """Say what the data are, how many rows there are, and how long the networks of this run were trained.
 
     Parameters
     ----------

@@ -127,19 +127,23 @@ def augmented(table: pd.DataFrame, way: str = "cells generated") -> str:
     Parameters
     ----------
     table
-        Columns share (of the class that is left), seed, way and F1; a case is a share and a seed.
+        Columns share (of the class that is left), seed, way and F1; a case is a share and a seed. Without shares, F1
+        is the mean over them, and a case a seed.
     way
         The way that is asked about.
     """
-    cases = table.pivot_table(index=["share", "seed"], columns="way", values="F1")
+    by = [name for name in ("share", "seed") if name in table]
+    cases = table.pivot_table(index=by, columns="way", values="F1")
     gains = cases[way] - cases.drop(columns=way).max(axis=1)
     each = "; ".join(
-        f"{share:.0%} left, seed {seed}: {case[way]:.2f} against {case.drop(way).max():.2f} ({case.drop(way).idxmax()})"
-        for (share, seed), case in cases.iterrows()
+        f"{'' if len(by) == 1 else f'{name[0]:.0%} left, '}seed {name if len(by) == 1 else name[1]}: {case[way]:.2f} "
+        f"against {case.drop(way).max():.2f} ({case.drop(way).idxmax()})"
+        for name, case in cases.iterrows()
     )
     seeds = table["seed"].nunique()
+    shares = f"{table['share'].nunique()} shares" if "share" in by else "means over the shares"
     words = (
         f"F1 with {way} is above that of every other way in {(gains > 0).sum()} of {len(cases)} cases "
-        f"({table['share'].nunique()} shares, {seeds} seed{'s' * (seeds > 1)}). {each}."
+        f"({shares}, {seeds} seed{'s' * (seeds > 1)}). {each}."
     )
     return words + (" No general statement follows from fewer than three seeds." if seeds < FEWEST else "")

@@ -1,10 +1,12 @@
 """Rows of the record, and whether they or a run's own are shown."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scgen_book import experiments, record
 from scgen_book.chance import FEWEST
+from scgen_book.experiments.protocol import METHOD
 from scgen_book.experiments.rows import Rows
 
 
@@ -14,11 +16,16 @@ def of(name: str) -> Rows:
     return Rows(experiment, [], "the record has no row of it yet", record.current().of(experiment))
 
 
-def shown(found: Rows, values: Mapping[str, Any]) -> Rows:
+def of_the_book(values: Mapping[str, Any]) -> bool:
+    """Say whether a run is one of the book: what a user runs on own data, or a test, has no place beside the record."""
+    return values.get("edition", "own") != "own" and not values.get("fast")
+
+
+def shown(found: Rows, values: Mapping[str, Any], datasets: Iterable[str] = ()) -> Rows:
     """Return what a spread over seeds is shown of.
 
     That are the rows of the record on the same data, at the settings of the full edition, where an edition of the book
-    has three seeds or more of them there; else the rows of the run.
+    has three seeds or more of each of its methods there; else the rows of the run.
 
     Parameters
     ----------
@@ -26,10 +33,33 @@ def shown(found: Rows, values: Mapping[str, Any]) -> Rows:
         The rows of the run.
     values
         The parameters of the chapter.
+    datasets
+        Further data sets, which a page shows where the record has them.
     """
-    if values.get("edition", "own") == "own" or values.get("fast"):
+    scored = [row for row in found.own if row["status"] == "ok"]  # of a package that is missing here nothing is asked
+    if not (scored and of_the_book(values)):
+        return found
+    kept = of(found.experiment.name).rows
+    seeds = Counter((row["dataset"], row["method"]) for row in kept)
+    methods = {row["method"] for row in scored}
+    if any(seeds[row["dataset"], row["method"]] < FEWEST for row in scored):
         return found
     names = {row["dataset"] for row in found.own}
-    kept = [row for row in of(found.experiment.name).rows if row["dataset"] in names]
-    enough = len({row["seed"] for row in kept if row["status"] == "ok"}) >= FEWEST
-    return Rows(found.experiment, [], None, kept) if enough else found
+    names |= {name for name in datasets if all(seeds[name, method] >= FEWEST for method in methods)}
+    return Rows(found.experiment, [], None, [row for row in kept if row["dataset"] in names])
+
+
+def page(shown: Rows, found: Rows, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a chapter with the settings and seeds of the rows that are shown.
+
+    Parameters
+    ----------
+    shown, found
+        What is shown, and the rows of the run.
+    values
+        The parameters of the chapter.
+    """
+    if shown is found:
+        return dict(values)
+    seeds = sorted({row["seed"] for row in shown.rows if row["role"] == METHOD})
+    return {**values, **shown.rows[0]["settings"], "seeds": seeds}

@@ -1,6 +1,6 @@
 import pytest
 
-from scgen_book import experiments
+from scgen_book import experiments, record
 from scgen_book.experiments.rows import Rows
 
 
@@ -26,3 +26,17 @@ def made_up():
         return Rows(experiment, rows)
 
     return make
+
+
+@pytest.fixture
+def in_record(tmp_path, monkeypatch):
+    """Rows that the record has from now on: a function of rows, settings and seeds; a later call replaces them."""
+
+    def keep(rows, settings, seeds=range(3)):
+        kept = record.Record(tmp_path / "record")
+        monkeypatch.setattr(record, "current", lambda: kept)
+        for seed in seeds:
+            for row in rows:
+                kept.add(row | {"seed": seed, "settings": settings}, 1.0, {"batch": "made up"})
+
+    return keep

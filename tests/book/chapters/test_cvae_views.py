@@ -8,7 +8,7 @@ from scgen_book import experiments, results
 from scgen_book.chapters.cvae import effects, figures, scores, tables
 from scgen_book.chapters.cvae.takeaways import takeaways
 from scgen_book.experiments import arrays
-from scgen_book.experiments.cvae import defects, gene_order, realism, variations, views
+from scgen_book.experiments.cvae import defects, first_steps, gene_order, realism, variations, views
 from scgen_book.experiments.rows import Rows
 
 OF_CELL = {
@@ -84,6 +84,59 @@ def test_takeaways_follow_the_numbers(values):
     other = "\n".join(takeaways(made(values, repaired=0.6), values))
     assert "0.60 for repaired" in other
     assert "repaired against NB per type, on the same seeds: better" in other
+
+
+def test_the_page_shows_the_record_where_it_has_the_seeds_and_follows_its_numbers(values, in_record, monkeypatch):
+    book = values | {"fast": False, "edition": "quick", "more_datasets": [], "min_test_cells": 10}
+    own = made(values)
+    for found in own.rows:
+        found["settings"] = {"epochs": 8, "score_cells": 100}
+    assert scores.shown(own, book)[0] is own
+    assert scores.shown(own, values)[1] == values
+    said, bars, tabled = [], [], []
+    monkeypatch.setattr(figures.plots, "score_bars", lambda table, *of, **how: bars.append(table) or _Drawn())
+    monkeypatch.setattr(tables, "display", tabled.append)
+    for auc in (0.75, 0.5):
+        kept = made(values, repaired=auc, real=0.5).rows
+        both = [*kept, *(found | {"dataset": "pbmc68k_reduced"} for found in kept)]
+        in_record(both, {"epochs": 100, "score_cells": None})
+        shown, page = scores.shown(own, book)
+        assert (page["epochs"], page["seeds"], page["more_datasets"]) == (100, [0, 1, 2], ["pbmc68k_reduced"])
+        said.append("\n".join(takeaways(shown, page)))
+        figures.aucs(shown, page)
+        tables.all_scores(shown, page)
+    for words, table, auc in zip(said, bars, ("0.75", "0.50"), strict=True):
+        assert f"(3 seeds), can a forest tell? AUC {auc} for repaired" in words
+        assert "**pbmc68k_reduced**, depth" in words
+        assert "One seed is no sample" not in words
+        assert table.set_index("method").loc["repaired", ["mean", "n"]].tolist() == [float(auc), 3]
+    assert tabled[0].data.startswith("**umi11**, 100 cells a side; models: 3 seeds, controls: 3.")
+    label = realism.SHOWN["rf_auc"].label
+    assert [table.loc[label, "repaired"] for table in tabled[1::4]] == ["0.75 ± 0", "0.5 ± 0"]
+
+
+class _Drawn:
+    figure = None
+
+
+def test_data_sets_of_the_record_stand_beside_the_default_data_of_an_edition_alone(values, in_record):
+    book = values | {"fast": False, "edition": "quick", "more_datasets": []}
+    in_record([row("poisson", PANEL) | {"dataset": "pbmc68k_reduced"}], {})
+    assert scores.datasets(book) == ["umi11", "pbmc68k_reduced"]
+    assert scores.datasets(book | {"edition": "own"}) == ["umi11"]
+    assert scores.datasets(book | {"dataset": "mine.h5ad"}) == ["mine.h5ad"]
+
+
+def test_the_first_steps_say_how_many_seeds_are_of_the_record():
+    of = [
+        row("faithful", {"running loss": x}, first_steps.EXPERIMENT, seed=k) for k, x in enumerate((3400, 3300, 3500))
+    ]
+    alone = tables.start(Rows(first_steps.EXPERIMENT, of[:1])).data
+    assert alone.startswith("Running loss after 18 steps: 3,400 over 1 seed, from 3,400 to 3,400;")
+    both = tables.start(Rows(first_steps.EXPERIMENT, of[:1], recorded=of)).data
+    assert both.startswith(
+        "Running loss after 18 steps: 3,400 ± 100 over 3 seeds (2 of them of the record), from 3,300"
+    )
 
 
 def test_without_rows_only_the_scale_is_said(values):

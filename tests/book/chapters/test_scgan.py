@@ -9,6 +9,7 @@ import pytest
 
 from scgen_book.chapters.scgan import figures, findings, tables
 from scgen_book.chapters.scgan.scores import TOO_FEW, Scores
+from scgen_book.chapters.scgan.scores import shown as shown_of
 from scgen_book.chapters.scgan.takeaways import takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.rows import Rows
@@ -100,6 +101,27 @@ def test_takeaways_follow_the_numbers():
     assert "**repaired against poisson**, on the same seeds: not better: AUC +0.15" in lines
     # better by the one and not by the other: neither is left out
     assert "**the two measures disagree**: AUC -0.15" in other
+
+
+def test_the_page_shows_the_record_where_it_has_the_seeds_and_follows_its_numbers(in_record):
+    book = VALUES | {"edition": "quick", "fast": False}
+    own, found = real_rows(), helped_rows()
+    assert shown_of(own, book) == (own, book)
+    for auc, f1 in ((0.8, 0.9), (0.6, 0.4)):
+        plain = real_rows(auc).rows[0] | {"method": "scGAN"}
+        in_record([*real_rows(auc, 1.2).rows, plain, *helped_rows(f1).rows], {"steps": 20_000})
+        shown, page = shown_of(own, book)
+        lines = said(shown, shown_of(found, book)[0], page)
+        assert f"AUC {auc:.2f} repaired, {auc:.2f} scGAN; controls: 0.50 real" in lines
+        assert "after 20,000 steps: slope 1.20" in lines
+        assert f"in {3 if f1 > 0.5 else 0} of 3 cases (means over the shares, 3 seeds)" in lines
+        assert f"seed 1: {f1:.2f} against 0.50 (cells repeated)" in lines
+        assert "One seed is no sample" not in lines
+        assert tables.realism(shown, page).loc[realism.LABELS["rf_auc"][0], "repaired"] == f"{auc:g} ± 0"
+        figures.bars(shown, page, "rf_auc", "AUC", 0.5)
+        bars = plt.gcf().axes[0]
+        drawn = dict(zip([t.get_text() for t in bars.get_yticklabels()], bars.patches, strict=True))
+        assert drawn["repaired"].get_width() == pytest.approx(auc)
 
 
 def test_without_augmentation_nothing_is_said_of_it():

@@ -6,13 +6,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scgen_book.experiments import arrays
+from scgen_book.experiments import arrays, recorded
 from scgen_book.experiments.cvae import cases, realism
 from scgen_book.experiments.rows import Rows
 
 #: Names of methods in tables and figures.
 NAMES = {"real": "training cells"}
 TRUTH = ("profile, r", "differences between types, r")
+
+
+def datasets(values: Mapping[str, Any]) -> list[str]:
+    """Return the data sets of a run, and beside the default data those of the record, if an edition of the book is."""
+    named = values["dataset"] is not None or values["model_path"] is not None
+    kept = [] if named or not recorded.of_the_book(values) else recorded.of(realism.EXPERIMENT.name).rows
+    return list(dict.fromkeys([*cases.trainings(values).datasets, *(row["dataset"] for row in kept)]))
+
+
+def shown(found: Rows, values: Mapping[str, Any]) -> tuple[Rows, dict[str, Any]]:
+    """Return the rows of which a spread is shown, and the parameters with which they are read.
+
+    Those are of the record where it has them (see `experiments.recorded`), with the data sets of `datasets`.
+    """
+    rows = recorded.shown(found, values, datasets(values))
+    if rows is found:
+        return found, dict(values)
+    more = dict.fromkeys(row["dataset"] for row in rows.rows if row["dataset"] != cases.main_of(values))
+    return rows, recorded.page(rows, found, values) | {"more_datasets": list(more)}
 
 
 def scores(rows: Rows, values: Mapping[str, Any], of: tuple[str, ...] | None = None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from anndata import AnnData
 from IPython.display import Markdown, display
 
 from scgen_book import markdown
+from scgen_book.chance import FEWEST, spread
 from scgen_book.chapters.cvae import scores
 from scgen_book.experiments import evidence
 from scgen_book.experiments.cvae import cases, realism
@@ -177,8 +178,11 @@ def truth(rows: Rows, values: Mapping[str, Any]) -> pd.DataFrame | Markdown:
 
 def start(rows: Rows) -> Markdown:
     """Say what the loss is after 18 steps."""
-    found = rows.values("faithful", "running loss")
+    found, kept = rows.values("faithful", "running loss"), len(rows.rows) - len(rows.own)
+    sd = f" ± {spread(found):,.0f}" if len(found) >= FEWEST else ""
+    of_the_record = f" ({kept} of them of the record)" if kept else ""
     return Markdown(
-        f"Running loss after 18 steps: {found.mean():,.0f} ± {found.std(ddof=1):,.0f} over {len(found)} seeds, from "
-        f"{found.min():,.0f} to {found.max():,.0f}; published 3,376, from one training without a seed."
+        f"Running loss after 18 steps: {found.mean():,.0f}{sd} over {len(found)} seed{'s' * (len(found) > 1)}"
+        f"{of_the_record}, from {found.min():,.0f} to {found.max():,.0f}; published 3,376, from one training without a "
+        "seed."
     )

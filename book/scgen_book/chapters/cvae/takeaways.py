@@ -93,7 +93,7 @@ def _collapse(name: str, collapse: pd.DataFrame, run: cases.Trainings) -> str:
     kl, active = list(realism.COLLAPSE)[1:]
     means = collapse.groupby("variant")[[kl, active]].mean()
     each = [
-        f"{v}: KL {means.loc[v, kl]:.2g} nats, {means.loc[v, active]:g} active dimensions"
+        f"{v}: KL {means.loc[v, kl]:.2g} nats, {means.loc[v, active]:.2g} active dimensions"
         for v in [*run.variants, *run.apart] if v in means.index
     ]  # fmt: skip
     return f"**{name}**, is z used? {'; '.join(each)}."

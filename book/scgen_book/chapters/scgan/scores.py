@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from scgen_book.experiments import evidence
+from scgen_book.experiments import evidence, recorded
 from scgen_book.experiments.rows import Rows
 from scgen_book.experiments.scgan import models
 from scgen_book.experiments.scgan.judge import PARAMETRIC
@@ -83,6 +83,16 @@ class Scores:
         return pd.DataFrame({
             name.removeprefix("history "): array for name, array in found.items() if name.startswith("history ")
         })  # fmt: skip
+
+
+def shown(found: Rows, values: Mapping[str, Any]) -> tuple[Rows, dict[str, Any]]:
+    """Return the rows of which a spread is shown, and the parameters with which they are read.
+
+    Those are of the record where it has them (see `experiments.recorded`), scGAN among them if it was trained.
+    """
+    rows = recorded.shown(found, values)
+    plain = values["unconditional"] or any(row["method"] == "scGAN" for row in rows.rows)
+    return rows, recorded.page(rows, found, values) | {"unconditional": plain}
 
 
 def _line(row: Mapping[str, Any], metric: str, value: float | None) -> tuple:

@@ -46,7 +46,7 @@ class Trainings(NamedTuple):
     seeds
         Seeds of the trainings.
     controls
-        Seeds of the controls: three at least, but at test size.
+        Seeds of the controls, and of the first steps of a training: three at least, unless others are asked for.
     """
 
     main: str | None
@@ -83,7 +83,7 @@ def trainings(values: Mapping[str, Any]) -> Trainings:
             CVAE.variant(variant, **chosen(CVAE, values))  # what it refuses is refused before the first training
         ours = "repaired" in variants and values["decoder_likelihood"] in (None, "nb")
         apart = [APART] if ours and not values["fast"] else []
-    return Trainings(main, datasets, variants, apart, seeds, at_least_three(seeds, values["fast"]))
+    return Trainings(main, datasets, variants, apart, seeds, of_controls(seeds, values))
 
 
 def main_of(values: Mapping[str, Any]) -> str | None:
@@ -97,9 +97,14 @@ def variant_of(model: CVAE) -> str:
     return "faithful" if released.items() <= model.values().items() else "repaired"
 
 
-def at_least_three(seeds: Sequence[int], fast: bool = False) -> list[int]:
-    """Return seeds with as many further ones as make three, at test size none."""
-    return [*seeds, *([] if fast else range(max(seeds) + 1, max(seeds) + 4 - len(seeds)))]
+def of_controls(seeds: Sequence[int], values: Mapping[str, Any]) -> list[int]:
+    """Return the seeds of the trainings with those of the controls, by default as many as make three.
+
+    At test size there are no further ones.
+    """
+    more = values["control_seeds"]
+    more = range(max(seeds) + 1, max(seeds) + 4 - len(seeds)) if more is None else more
+    return list(dict.fromkeys([*seeds, *([] if values["fast"] else more)]))
 
 
 def load(dataset: str, settings: Mapping) -> AnnData:

@@ -21,6 +21,11 @@ class CVAEChapter(Settings):
     gene_orders: Sequence[str] = option(
         ("file", "mean", "correlation"), "subset of file, mean, correlation", "orders compared for V13"
     )
+    control_seeds: Sequence[int] | None = option(
+        None,
+        "in [0, 4294967295]",
+        "seeds of the controls beside those of seeds, whose spread says which metrics count; None: three with these",
+    )
     min_test_cells: int = option(
         50, "in [2, inf)", "types with fewer test cells are shown, but left out of all averages"
     )

@@ -40,11 +40,11 @@ def score(case: AnnData, answer: float, seed: int, settings: Mapping) -> dict[st
 
 
 def asked(values: Mapping[str, Any]) -> list[Task]:
-    """Return three seeds or more on the main data."""
+    """Return the seeds of the controls on the main data."""
     if values["model_path"] or values["fast"]:
         raise NotApplicable("not run at this size" if values["fast"] else "nothing is trained with a saved model")
     run = cases.trainings(values)
-    return [(run.main, "faithful", seed) for seed in cases.at_least_three(run.seeds)]
+    return [(run.main, "faithful", seed) for seed in run.controls]
 
 
 EXPERIMENT = Experiment(

@@ -206,7 +206,7 @@ def by_type(case: Case, cells: Cells, control: str | None = None) -> list[float]
 
 
 def asked(values: Mapping[str, Any]) -> list[Task]:
-    """Return every model on every data set and seed, and the controls with three seeds at least."""
+    """Return every model on every data set and seed, and the controls with further seeds."""
     run = cases.trainings(values)
     if not run.datasets:
         raise protocol.NotApplicable("there are no data in this run: cells are simulated from the saved model alone")

@@ -33,6 +33,11 @@ class ScGANChapter(Settings):
         meaning="the folder out of an earlier run, whose training continues or, where complete, is taken",
         origin="checkpoint",
     )
+    control_seeds: Sequence[int] | None = option(
+        None,
+        "in [0, 4294967295]",
+        "seeds of the controls beside those of seeds, whose spread says which metrics count; None: three with these",
+    )
     augment_class: str | None = option(
         None, meaning="class whose cells are taken away and generated; None: the one with most test cells"
     )

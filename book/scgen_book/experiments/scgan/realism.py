@@ -127,11 +127,13 @@ def keep(judge: Judge, answer: Any, seed: int, settings: Mapping) -> dict[str, n
 
 
 def asked(values: Mapping[str, Any]) -> list[Task]:
-    """Return all kinds and controls at every seed, and controls of three seeds at least."""
+    """Return all kinds and controls at every seed, and the controls at further ones."""
     kinds, seeds, dataset = models.kinds(values), [int(s) for s in values["seeds"]], values["dataset"]
     found = [(dataset, method, s) for s in seeds for method in (*kinds, *CONTROLS)]
     # without a spread of the controls nobody knows which metrics have a ceiling
-    more = range(max(seeds) + 1, max(seeds) + 4 - len(seeds)) if not values["fast"] else []
+    more = values["control_seeds"]
+    more = range(max(seeds) + 1, max(seeds) + 4 - len(seeds)) if more is None else more
+    more = [] if values["fast"] else [int(s) for s in more if s not in seeds]
     return found + [(dataset, method, s) for s in more for method in CONTROLS]
 
 

@@ -77,7 +77,14 @@ def test_a_run_trains_on_the_default_data_and_on_others_and_draws_controls_of_th
     assert run.controls == [0, 1, 2]
     assert cases.trainings(values(dataset="pbmc68k_reduced", fast=False)).datasets == ["pbmc68k_reduced"]
     assert cases.trainings(values(decoder_likelihood="poisson", variants=["repaired"], fast=False)).apart == []
-    assert cases.at_least_three([4, 7]) == [4, 7, 8]
+    assert cases.trainings(values(seeds=[4, 7], fast=False)).controls == [4, 7, 8]
+
+
+def test_the_seeds_of_the_controls_can_be_asked_for():
+    assert cases.trainings(values(control_seeds=[0], fast=False)).controls == [0]
+    assert cases.trainings(values(seeds=[4], control_seeds=[0, 4], fast=False)).controls == [4, 0]
+    steps = first_steps.asked(values(control_seeds=[0], fast=False))
+    assert steps == [("umi11", "faithful", 0)]
 
 
 def test_what_a_variant_refuses_is_refused_before_any_training():

@@ -126,6 +126,8 @@ def test_controls_are_asked_for_at_three_seeds_at_least(values):
     assert {s for _, method, s in tasks if method == "real"} == {4, 5, 6}
     assert {s for _, method, s in tasks if method == "repaired"} == {4}
     assert {s for _, _, s in realism.asked(values | {"seeds": [4], "fast": True})} == {4}
+    assert {s for _, _, s in realism.asked(values | {"seeds": [4], "control_seeds": [2, 4]})} == {4, 2}
+    assert {s for _, _, s in realism.asked(values | {"seeds": [4], "control_seeds": []})} == {4}
 
 
 def test_every_claim_of_a_row_is_one_of_the_paper():
