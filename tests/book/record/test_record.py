@@ -2,7 +2,7 @@
 
 import pytest
 
-from scgen_book import experiments
+from scgen_book import claims, experiments
 from scgen_book.record import DIGITS, Record, agreement, key_of, named, rounded
 from scgen_lib.errors import InputError
 
@@ -125,3 +125,18 @@ def test_rows_are_drawn_by_experiment_and_by_what_they_took(tmp_path):
     assert {one["seed"] for one in agreement.drawn(record, 9, longest_s=20)} == {0, 1, 2}
     assert agreement.drawn(record, 9, experiment="dr_a.scores") == []
     assert agreement.counted([agreement.judge(record, row())]) == dict(zip(agreement.WORDS, (1, 0, 0, 0), strict=True))
+
+
+def test_the_record_of_the_book_is_whole():
+    record = Record()
+    known = {item.id for item in claims.claims()}
+    assert {claim for claim, _ in record.claims.values()} <= known
+    for (experiment, _, method, _, _), row in record.rows.items():
+        assert method in experiments.get(experiment).methods
+        assert set(row["scores"]) <= set(experiments.get(experiment).metrics)
+        assert row["batch"] in record.batches
+    for batch in record.batches.values():
+        # of code that somebody else can have
+        assert batch["commit"]
+        assert not batch["commit"].endswith("+")
+        assert int(batch["rows"]) == sum(row["batch"] == batch["batch"] for row in record.rows.values())
