@@ -62,6 +62,19 @@ def test_kindred_data_are_counted_apart_and_never_added_to_the_others(table):
     assert "on kindred data (the same cells, other genes): 1 reproduced." in scorecard.totals(table)
 
 
+def test_a_claim_is_told_by_its_own_data_before_any_other(tmp_path):
+    claim = "dca.fig2.g2.zinb"
+    other = [record(claim, 0.1, s, "faithful") | {"dataset": "mine"} for s in range(5)]
+    own = [record(claim, 0.35 + s / 100, s, "faithful") for s in range(5)]
+    runs = [{"records": other}, {"records": own}]
+    (row,) = (
+        scorecard.headline(scorecard.collect("quick", runs, Record(tmp_path)))
+        .query("claim == @claim")
+        .to_dict("records")
+    )
+    assert (row["dataset"], row["verdict"]) == ("dca_g2_fig2", REPRODUCED)
+
+
 def test_the_record_stands_between_what_was_published_and_this_build(table):
     text = scorecard.listing(table, {})
     assert "| claim | published | record | this build | verdict | why |" in text
