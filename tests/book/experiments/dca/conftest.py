@@ -33,7 +33,7 @@ def computed(values):
     return row
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _eagerly():
     """So few updates are sooner done than compiled."""
     before = tf.config.functions_run_eagerly()
