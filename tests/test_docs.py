@@ -209,6 +209,7 @@ for name, blocks in documents.items():
 """
 
 
+@pytest.mark.slow
 def test_the_python_that_readme_and_book_print_works(original, tmp_path):
     found = {}
     for path in DOCUMENTS:

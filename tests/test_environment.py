@@ -80,6 +80,7 @@ print(os.listdir())
 FOREIGN = {"floatx": "float64", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["training", "layers"])
 def test_keras_is_what_the_library_needs_whatever_its_file_and_variables_say(tmp_path, module):
     (tmp_path / "keras.json").write_text(json.dumps(FOREIGN))

@@ -135,6 +135,7 @@ def test_a_run_that_fails_is_said_in_one_line_and_stops_no_other(project, write_
     assert (entry["status"], entry["error"]) == ("failed", "ValueError: no cells left")
 
 
+@pytest.mark.slow
 def test_a_batch_says_a_line_a_run_and_the_noise_of_libraries_goes_to_the_log(project, write_notebook):
     loud = "import subprocess; _ = subprocess.run('echo oneDNN is on >&2', shell=True)"
     write_notebook(project / "notebooks" / "one.ipynb", loud, parameters=LEVEL)

@@ -21,6 +21,7 @@ def ask(cache):
     return subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_what_a_chapter_declares_is_read_a_second_time_without_its_models_and_nothing_is_said(tmp_path):
     declared = len(parameters.declared("dca"))
     first, second = ask(tmp_path), ask(tmp_path)

@@ -20,7 +20,8 @@ def arc():
     return x, time, np.array(ORDER)[np.digitize(time, [1 / 3, 2 / 3])]
 
 
-@pytest.mark.parametrize("method", METHODS)
+# diffusion is compiled for seconds
+@pytest.mark.parametrize("method", [pytest.param(name, marks=[pytest.mark.slow] * (name == "dpt")) for name in METHODS])
 def test_order_of_a_bent_line_is_found(arc, method):
     x, time, _ = arc
     points = trajectory.components(x)

@@ -158,7 +158,7 @@ def test_db_aae_steps_by_rmsprop_of_keras_2_with_one_for_d_and_one_for_e_and_g(m
 
 
 @COMPILED
-@pytest.mark.parametrize("guards", [True, False])
+@pytest.mark.parametrize("guards", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_dr_a_steps_by_adam_of_tensorflow_1_with_one_a_player(monkeypatch, adata, guards, jit):
     def attach(net):
         for name in ("optimizer", "encoder_optimizer", "d1_optimizer", "d2_optimizer"):
@@ -171,7 +171,7 @@ def test_dr_a_steps_by_adam_of_tensorflow_1_with_one_a_player(monkeypatch, adata
 
 
 @COMPILED
-@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("conditional", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_scgan_steps_by_its_amsgrad_at_a_rate_that_decays(monkeypatch, adata, conditional, jit):
     def rate(step):
         return 1e-4 * 0.1 ** (step / 10)

@@ -322,6 +322,7 @@ def test_the_second_head_follows_actv_unless_it_is_a_sigmoid():
         assert (fake.min() >= 0 and fake.max() <= 1) == bounded
 
 
+@pytest.mark.slow
 def test_released_game_leaves_the_second_head_where_it_started(faithful, repaired):
     moved = faithful.moved()
     assert moved.pop("reconstruction") == 0

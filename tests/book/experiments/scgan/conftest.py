@@ -38,7 +38,7 @@ def values(file):
     return experiments.complete("scgan", TOY | {"dataset": file})
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
