@@ -171,7 +171,7 @@ def test_the_library_works_without_the_extras(bare, tmp_path):
 @pytest.mark.slow
 def test_a_command_of_the_book_says_which_extra_it_needs(bare, tmp_path):
     listed = re.findall(r"^  (\w+)  ", run(bare, tmp_path, "scgen", "--help"), re.MULTILINE)
-    assert listed == ["datasets", "fetch", "pages", "row", "run"]
+    assert listed == ["datasets", "fetch", "pages", "plan", "record", "row", "run", "verify"]
     row = ("row", "denoising", "--dataset", "a", "--method", "b", "--out", "c.json")
     for command in (("run", "a.ipynb", "b.ipynb"), row, ("pages",)):
         line = run(bare, tmp_path, "scgen", *command, fails=2)

@@ -62,11 +62,14 @@ def contents(value: object) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the commit of the checkout the library runs from, ``+`` appended if files have changed since, or None."""
+    """Return the commit of the checkout the library runs from, ``+`` appended if files have changed since, or None.
+
+    Rows that the record has gained are no change: `scgen record`, begun again, runs the code that it ran before.
+    """
     if not (ROOT / ".git").exists():
         return None
     try:
-        changed = _git("status", "--porcelain", "-uno")
+        changed = _git("status", "--porcelain", "-uno", "--", ".", ":!book/record")
         return _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
