@@ -132,8 +132,9 @@ class WindowModel(keras.Model):
                 rows = {name: tf.gather(values, rows["index"]) for name, values in self._resident_arrays.items()}
             return step(rows)
 
-        if jit and windows.last_size:
-            # One trace for the smaller last mini-batch too; XLA knows the sizes all the same, others would run slower.
+        if windows.last_size and windows.full_batches and (jit or not windows.xla_pays):
+            # One trace for the smaller last mini-batch too, which is most of what a short training takes. XLA knows the
+            # sizes all the same; a long training without it would run slower.
             spec = {name: tf.TensorSpec((None, *values.shape[2:]), values.dtype) for name, values in window.items()}
             one_batch = tf.function(one_batch, input_signature=[spec], autograph=False)
 
