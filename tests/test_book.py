@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from scgen_book import claim_tables, claims, pages, provenance, record, sources
+from scgen_book import answers, claim_tables, claims, pages, provenance, record, sources
 from scgen_book.batch import editions, runner
 from scgen_book.pages import scorecard
 
@@ -357,17 +357,21 @@ def test_no_page_shows_a_log_line_of_tensorflow(html):
         assert not (found := LOG_LINE.search(text)), f"{path.name}: {text[found.start() - 80 : found.end() + 80]}"
 
 
-def test_a_chapter_begins_with_its_edition_and_its_takeaways(built):
+def test_a_chapter_begins_with_its_edition_its_answer_and_its_takeaways(built):
     soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
     edition, seconds = (badge.text for badge in soup.select("span.sd-badge"))
     assert edition == "quick edition"
     assert re.fullmatch(r"\d+ s", seconds)
-    box = soup.select_one(".admonition.tip")
-    assert box.find_all_previous("h1")
+    answer, box = soup.select_one(".admonition.answer"), soup.select_one(".admonition.tip")
+    assert answer.find_all_previous("h1")
     assert not box.find_all_previous("h2")
+    assert answer in box.find_all_previous("div")
+    expected = answers.answer("dca")
+    assert answer.strong.text == expected.sentence
+    assert [item.text for item in answer.select("li")] == list(expected.takeaways)
     assert [item.strong.text for item in box.select("li")] == [f"Takeaway {i}" for i in range(7)]
     assert "pbmc68k_reduced has 700 cells." in box.text
-    assert len(box.select("details li")) == 2
+    assert "dropdown" in box["class"]  # below an answer that says something
     # they stand there alone
     assert soup.get_text().count("Takeaway 3") == 1
     assert "What this run shows" not in soup.get_text()

@@ -18,28 +18,46 @@ FIRST = 5
 
 
 def dress(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put takeaways, files and citation below a chapter's first cell (title and question), and fold what is long."""
+    """Put the answer of the record below a chapter's question, then what this run shows, files and citation.
+
+    What is long is folded.
+    """
     if not docname.startswith(EXECUTED):
         return
     notebook, page = json.loads(source[0]), docname.removeprefix(EXECUTED)
     cells = notebook["cells"]
-    files = Path(app.srcdir, "book/generated/downloads", f"{page}.md")
+    answer, files = (_generated(app, folder, page) for folder in ("answers", "downloads"))
     blocks = {
-        "key-takeaways": takeaways(cells),
-        "downloads": files.read_text(encoding="utf-8") if files.exists() else "",
+        "answer": answer,
+        "key-takeaways": takeaways(cells, folded="\n- " in answer),
+        "downloads": files,
         "citation": citation(Path(app.srcdir), page),
     }
     for cell in cells:
         fold(cell)
         describe(cell)
-    cells[1:1] = [
+    blocks = {"question": question(cells[0])} | blocks
+    cells[0:0] = [
         {"cell_type": "markdown", "id": name, "metadata": {}, "source": text} for name, text in blocks.items() if text
     ]
     source[0] = json.dumps(notebook)
 
 
-def takeaways(cells: list[dict]) -> str:
-    """Take away the cells with this tag, heading and all, and return what they say."""
+def question(cell: dict) -> str:
+    """Take title, edition and question away from a chapter's first cell, and return them: what stands first of all."""
+    paragraphs = "".join(cell["source"]).split("\n\n")
+    first = [p for p in paragraphs if p.lstrip().startswith(("# ", "{bdg", "**Question.**"))]
+    cell["source"] = "\n\n".join(p for p in paragraphs if p not in first)
+    return "\n\n".join(first)
+
+
+def _generated(app: Sphinx, folder: str, page: str) -> str:
+    path = Path(app.srcdir, "book/generated", folder, f"{page}.md")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def takeaways(cells: list[dict], folded: bool = False) -> str:
+    """Take away the cells with this tag, heading and all, and return what they say, folded below an answer."""
     said = []
     for cell in cells:
         tags = cell["metadata"].get("tags", [])
@@ -49,6 +67,8 @@ def takeaways(cells: list[dict]) -> str:
     text = "\n".join(filter(None, said))
     if not text:
         return ""
+    if folded:
+        return f"`````{{admonition}} What this run measured\n:class: tip dropdown\n{text}\n`````\n"
     points = re.split(r"^(?=- )", text, flags=re.MULTILINE)
     first, rest = "".join(points[: FIRST + 1]), "".join(points[FIRST + 1 :])
     more = f"\n````{{dropdown}} {len(points) - 1 - FIRST} more\n{rest}\n````\n" if rest else ""

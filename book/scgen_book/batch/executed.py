@@ -60,7 +60,8 @@ def banner(entry: Mapping[str, object]) -> str:
 def machine(hardware: Mapping[str, object]) -> str:
     """Return the hardware in words."""
     gpus = ", ".join(hardware["gpus"]) or "no GPU"
-    return f"{hardware['cpu']} ({hardware['cores']} cores, {gpus})"
+    cores = hardware["cores"]
+    return f"{hardware['cpu']} ({cores} core{'s' * (cores != 1)}, {gpus})"
 
 
 def duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ import yaml
 from scgen_book import claims, markdown, originals, parameters, record
 from scgen_book.batch import editions, executed, runner
 from scgen_book.cells import read_notebook
-from scgen_book.pages import downloads, findings, recorded, scorecard
+from scgen_book.pages import answers, downloads, findings, recorded, scorecard
 from scgen_book.record import agreement
 from scgen_lib import files
 from scgen_lib.errors import InputError
@@ -45,7 +45,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     for name, content in {
         "totals.md": scorecard.totals(table),
         "summary.md": scorecard.summary(table),
-        "papers.md": _cards(pages, table),
+        "papers.md": _cards(pages, table, {entry["page"]: answers.chapter_of(entry) for entry in entries}),
         "scorecard.md": scorecard.listing(table, pages),
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
@@ -63,6 +63,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     }.items():
         files.write_atomically(GENERATED / name, content)
     downloads.write(entries, GENERATED)
+    answers.write(entries, GENERATED)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
@@ -145,8 +146,8 @@ def _figures(page: str) -> dict[str, dict]:
     return found
 
 
-def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame") -> str:
-    """Return a card for each page with a figure for the landing page: the figure, the question, the verdicts."""
+def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame", chapters: Mapping[str, str]) -> str:
+    """Return a card for each page with a figure for the landing page: the figure, question, answer, and verdicts."""
     papers = {paper.chapter: paper for paper in claims.papers()}
     cards = []
     for page, figures in pages.items():
@@ -159,7 +160,9 @@ def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame") -> st
         lines += [f"```{{image}} generated/{page}.png", f":target: executed/{page}.html#{label}"]
         lines += [f":alt: {figure['caption']}", "```", ""]
         if page in papers:
-            lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`"]
+            lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`", ""]
+        lines += [f"**{markdown.escape(told)}**"] if (told := answers.sentence(chapters[page])) else []
+        if page in papers:
             lines += ["", ":::{card-footer}", scorecard.marks(table[table["chapter"] == page]), ":::"]
         cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")
     return ":::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n" if cards else ""

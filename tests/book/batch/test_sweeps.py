@@ -41,8 +41,9 @@ def project(tmp_path, write_notebook, monkeypatch):
 
 
 @pytest.fixture
-def toy(project, monkeypatch):
-    """A chapter of one experiment with one method, in place of all others."""
+def toy(project, monkeypatch, tmp_path):
+    """A chapter of one experiment with one method, in place of all others, also of those declared before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = Experiment(
         "denoising", {"mean": Method(lambda case, seed, settings: case * seed, role=BASELINE)},
         {"error": Metric("error", "lower")}, lambda dataset, seed, settings: settings["epochs"],
