@@ -178,6 +178,8 @@ def test_the_figures_of_part_a_are_drawn_from_what_rows_kept(rows):
     found = rows["figure2"]
     assert len(figure2.panels(found, 0).axes) >= 5
     assert "no such simulation" in figure2.panels(found, 1).data
+    other = [row | {"dataset": "dca_g6_fig2", "arrays": {}} for row in found.rows]
+    assert "no such simulation" in figure2.panels(Rows(found.experiment, found.own, recorded=other), 1).data
     labels = [label.get_text() for label in figure2.bars(found).axes[0].get_yticklabels()]
     assert "2 groups: ZINB, repaired (n = 2)" in labels
     assert "40 cells, by group" in [ax.get_xlabel() for ax in figure2.heat_maps(found).axes]

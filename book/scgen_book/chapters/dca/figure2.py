@@ -62,7 +62,8 @@ def summary(found: Rows) -> pd.DataFrame:
 def panels(found: Rows, which: int) -> Figure | Markdown:
     """Draw the cells of one of the simulations (by its place) where the figure looks at them, first seed."""
     rows, names = found.wide, list(dict.fromkeys(found.wide["dataset"]))
-    if which >= len(names):
+    asked = {row["dataset"] for row in found.own}
+    if which >= len(names) or names[which] not in asked:  # the record has scores of it, and no cells
         return Markdown("*Not shown: no such simulation was asked for (parameter* `fig2_datasets`*).*")
     dataset = names[which]
     rows = rows[(rows["dataset"] == dataset) & rows["method"].isin(SHOWN)]
