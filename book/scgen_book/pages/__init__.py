@@ -45,6 +45,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     for name, content in {
         "totals.md": scorecard.totals(table),
         "summary.md": scorecard.summary(table),
+        "headlines.md": scorecard.drawn(scorecard.headlines(table), GENERATED / "headlines.png"),
         "papers.md": _cards(pages, table, {entry["page"]: answers.chapter_of(entry) for entry in entries}),
         "scorecard.md": scorecard.listing(table, pages),
         "findings-table.md": findings.overview(found),

@@ -1,14 +1,21 @@
 """The scorecard of an edition: every claim of the papers beside the values of the runs, as a table and as Markdown."""
 
+import io
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scgen_book import claims, markdown
+from scgen_book.chance import FEWEST
 from scgen_book.claim_tables import compare, three, valued, words
 from scgen_book.record import Record
+from scgen_lib import files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: So many claims of a paper are drawn at most.
+HEADLINES = 7
 
 
 def collect(edition: str, runs: Sequence[Mapping], kept: Record) -> "pd.DataFrame":
@@ -83,6 +90,53 @@ def totals(table: "pd.DataFrame") -> str:
         told = ", ".join(f"{n} {word}" for word, n in kindred.items() if n)
         text += f"Of these, on kindred data (the same cells, other genes): {told}.\n\n"
     return text + f"Sanity checks, counted apart: {sane[claims.REPRODUCED]} of {sum(sane.values())} hold.\n"
+
+
+def headlines(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """Return the claims that can be drawn on one axis a paper: scores of at most 1 with a spread in the record.
+
+    Returns
+    -------
+    dict
+        By title of the paper, up to `HEADLINES` lines: words, published, mean, sd and seeds.
+    """
+    own = headline(table[table["kind"] == claims.RESULT])
+    own = own[own["published"].abs().le(1) & own["record_seeds"].ge(FEWEST)]
+    found = {}
+    for paper in _papers(table):
+        part = own[own["paper"] == paper.key].head(HEADLINES)
+        if len(part):
+            lines = part.rename(columns={"metric": "words"})[["words", "published"]]
+            found[paper.title.partition(":")[0]] = lines.assign(
+                mean=part["record_mean"], sd=part["record_sd"], seeds=part["record_seeds"]
+            )
+    return found
+
+
+def drawn(found: Mapping[str, "pd.DataFrame"], path: Path) -> str:
+    """Draw headlines into a PNG, and return it with its caption in Markdown; empty where there are none."""
+    if not found:
+        return ""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    from scgen_book import plots
+
+    plots.style()
+    fig = plots.forest(found)
+    image = io.BytesIO()
+    fig.savefig(image, format="png")
+    plt.close(fig)
+    files.write_atomically(path, image.getvalue())
+    claimed, seeds = sum(map(len, found.values())), int(min(lines["seeds"].min() for lines in found.values()))
+    return (
+        f"```{{figure}} /{path.as_posix()}\n:name: fig-headlines\n:alt: Published values beside ours.\n\n"
+        f"The first {claimed} claims that are a score and have a spread: the mean over {seeds} seeds or more of "
+        "the record with one sd to either side, beside the published value. On kindred data where the tables below say so.\n"
+        "```\n"
+    )
 
 
 def summary(table: "pd.DataFrame") -> str:

@@ -4,6 +4,7 @@ Nothing is computed here that a reader would quote: scores come in with the data
 """
 
 from scgen_book.plots.base import palette, style
+from scgen_book.plots.claims import forest
 from scgen_book.plots.comparison import comparison_dots, direction, gap_table, score_table
 from scgen_book.plots.denoising import (
     calibration,
@@ -62,6 +63,7 @@ __all__ = [
     "divergence",
     "dropped_density",
     "embedding_panels",
+    "forest",
     "gan_curves",
     "gap_table",
     "gene_agreement",

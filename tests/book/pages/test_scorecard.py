@@ -119,3 +119,15 @@ def test_a_card_counts_claims_or_else_sanity_checks(table):
     checks = [item for item in stated(claims.SANITY) if item.paper == "sun2024"]
     assert cvae == f"no claim; 1 of {len(checks)} sanity checks hold"
     assert dr_a.endswith(f"on kindred data: 1&nbsp;{scorecard.badge(REPRODUCED)}")
+
+
+def test_headlines_are_scores_with_a_spread_in_the_record_and_follow_it(table, tmp_path):
+    found = scorecard.headlines(table)
+    assert list(found) == ["DR-A"]
+    line = found["DR-A"].iloc[0]
+    assert (line["published"], line["seeds"]) == (0.7893, 5)
+    assert line["mean"] == pytest.approx(0.79)
+    text = scorecard.drawn(found, tmp_path / "headlines.png")
+    assert (tmp_path / "headlines.png").stat().st_size > 5000
+    assert "first 1 claims" in text
+    assert scorecard.drawn({}, tmp_path / "none.png") == ""
