@@ -1,19 +1,20 @@
 """What the chapters that compare methods of several papers have in common: records, gaps, and controls in words."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scgen_book import plots
 from scgen_book.chapters import recorded
 from scgen_book.experiments import summaries
-from scgen_book.experiments.protocol import Metric
+from scgen_book.experiments.protocol import Metric, NotApplicable
 from scgen_book.experiments.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Markdown
+    from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
 
     from scgen_book.results import Run
@@ -58,6 +59,29 @@ def record(found: Rows, run: "Run", models: Mapping[str, tuple[str, str]]) -> No
     if run.out is not None:
         Path(run.out).mkdir(parents=True, exist_ok=True)
         table.to_csv(Path(run.out) / "comparison.csv", index=False)
+
+
+def overview(found: Rows, names: Mapping[str, str], metrics: Sequence[str] | None = None) -> "Figure":
+    """Draw all methods by metrics between their controls.
+
+    Parameters
+    ----------
+    found, names
+        The rows, and words for methods.
+    metrics
+        Which metrics, in their order; None: all that have controls.
+
+    Raises
+    ------
+    NotApplicable
+        If no metric has two controls that it tells apart.
+    """
+    places = summaries.scaled(found.experiment, found.table)
+    if places.empty:
+        raise NotApplicable("no metric has controls that it tells apart")
+    places = places[[name for name in metrics or places if name in places]]
+    labels = {name: metric.label for name, metric in found.experiment.metrics.items()}
+    return plots.overview(places.rename(index=dict(names), columns=labels))
 
 
 def origin(shown: Rows, found: Rows) -> "Markdown":

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 #: Words for tables and figures.
+#: What the first figure shows: a metric or two of each kind.
+AT_A_GLANCE = (
+    "rf_auc", "mmd2", "knn_mix", "mean_pearson", "variance_pearson", "zeros_pearson", "library_ks", "detected_ks",
+    "sd_ratio", "corr_pearson", "corr_within_pearson", "copies",
+)  # fmt: skip
 NAMES = {
     "real": "cells of the data",
     "cvae_faithful": "CVAE (faithful)",

@@ -48,6 +48,43 @@ def places(of: "pd.DataFrame", metrics: Mapping[str, Metric]) -> "pd.DataFrame":
     return wide.rank(method="min").reindex(columns=[metric for metric in metrics if metric in wide])
 
 
+def scaled(experiment: Experiment, of: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the place of each method between the controls: 0 the best negative one, 1 the positive one.
+
+    Parameters
+    ----------
+    experiment
+        With metrics that the controls bound.
+    of
+        A `table` of its rows.
+
+    Returns
+    -------
+    DataFrame
+        Index method, a column a metric: means over the data sets on which its controls can be told apart. Below 0 a
+        method is worse than doing nothing; metrics that nobody but the controls has are left out.
+    """
+    import pandas as pd
+
+    lines = []
+    means = summary(of).dropna(subset=["mean"])
+    for (_, metric), part in means.groupby(["dataset", "metric"], sort=False):
+        rule = experiment.metrics[metric]
+        part = part.assign(loss=part["mean"].map(rule.loss))
+        negative = part[part["role"].eq(NEGATIVE) & (part["method"].isin(rule.negative or part["method"]))][
+            "loss"
+        ].min()
+        positive = part[part["role"] == POSITIVE]["loss"].min()
+        if rule.judged and positive < negative:
+            places = (negative - part["loss"]) / (negative - positive)
+            lines.append(part[["method", "role", "metric"]].assign(place=places))
+    if not lines:
+        return pd.DataFrame()
+    found = pd.concat(lines)
+    told = found[found["role"].isin([BASELINE, METHOD])]["metric"].unique()
+    return found[found["metric"].isin(told)].pivot_table("place", "method", "metric", sort=False)
+
+
 def gaps(of: "pd.DataFrame") -> "pd.DataFrame":
     """Return what a `table` lacks: dataset, method, seed and reason, a line a gap."""
     lines = of[of["reason"].notna()]

@@ -134,8 +134,8 @@ def drawn(found: Mapping[str, "pd.DataFrame"], path: Path) -> str:
     return (
         f"```{{figure}} /{path.as_posix()}\n:name: fig-headlines\n:alt: Published values beside ours.\n\n"
         f"The first {claimed} claims that are a score and have a spread: the mean over {seeds} seeds or more of "
-        "the record with one sd to either side, beside the published value. On kindred data where the tables below say so.\n"
-        "```\n"
+        "the record with one sd to either side, beside the published value. The tables below say which are on kindred "
+        "data.\n```\n"
     )
 
 

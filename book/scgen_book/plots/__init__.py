@@ -5,7 +5,7 @@ Nothing is computed here that a reader would quote: scores come in with the data
 
 from scgen_book.plots.base import palette, style
 from scgen_book.plots.claims import forest
-from scgen_book.plots.comparison import comparison_dots, direction, gap_table, score_table
+from scgen_book.plots.comparison import comparison_dots, direction, gap_table, overview, score_table
 from scgen_book.plots.denoising import (
     calibration,
     de_heatmaps,
@@ -75,6 +75,7 @@ __all__ = [
     "mean_variance",
     "network_diagram",
     "objective_curves",
+    "overview",
     "palette",
     "precision_recall",
     "pseudotime_strips",

@@ -213,3 +213,33 @@ def gap_table(table: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd
         for (dataset, method, reason), own in gaps.groupby([*by, "reason"], sort=False)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["data", "method", "seeds", "reason"])
+
+
+def overview(places: pd.DataFrame) -> Figure:
+    """Draw methods by metrics, from what doing nothing comes to (0) to a perfect answer (1).
+
+    Parameters
+    ----------
+    places
+        A row a method and a column a metric, named as readers name them; NaN where a method has no value.
+
+    Returns
+    -------
+    Figure
+        A column a method, places as colours and numbers; beyond the controls the colour is that of the nearer one.
+    """
+    values = places.to_numpy(float).T
+    rows, columns = values.shape
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * rows + 1.4), layout="constrained")
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+            text = "≪ 0" if value < -9.95 else text
+            ax.text(j, i, text, ha="center", va="center", fontsize=7, color="black" if value > 0.55 else "white")
+    labels = [textwrap.fill(plain(name), 34) for name in places.columns]
+    ax.set_yticks(range(rows), labels, fontsize=7)
+    ax.set_xticks(range(columns), [plain(name) for name in places.index], fontsize=8, rotation=50, ha="right")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return fig

@@ -6,6 +6,7 @@ import pytest
 from scgen_book import results
 from scgen_book.chapters import comparisons
 from scgen_book.experiments import summaries
+from scgen_book.experiments.protocol import NotApplicable
 from scgen_book.experiments.representation.comparison import EXPERIMENT, METRICS
 
 NAMES = {"pca": "PCA", "umap": "UMAP", "umap_2": "UMAP in 2-D", "labels": "labels themselves", "chance": "chance"}
@@ -75,3 +76,23 @@ def test_controls_that_do_not_stand_where_they_must_are_told_by_their_names(foun
     table = comparisons.controls_table(checked, METRICS, NAMES, "labels").data
     assert table.loc[0, ["data", "labels", "best", "its value"]].tolist() == ["a", 0.6, "UMAP in 2-D", 0.9]
     assert "*" not in table.loc[0, "in words"]
+
+
+def test_the_overview_places_methods_between_the_controls(made_up):
+    found = made_up("representation", {
+        "a": {
+            "labels": {"nmi": [1.0], "ari": [0.4]}, "pca": {"nmi": [0.6], "ari": [0.3]},
+            "log_counts": {"nmi": [0.2], "ari": [0.0]}, "chance": {"nmi": [0.1], "ari": [0.5]},
+        },
+        "b": {"labels": {"nmi": [0.9]}, "pca": {"nmi": [0.0]}, "chance": {"nmi": [0.1]}},
+    })  # fmt: skip
+    places = summaries.scaled(EXPERIMENT, found.table)
+    # 0.5 of the way on one data set, below doing nothing on the other; by ARI the controls cannot be told apart
+    assert list(places.columns) == ["nmi"]
+    assert places.loc["pca", "nmi"] == pytest.approx(((0.6 - 0.2) / 0.8 + -0.1 / 0.8) / 2)
+    assert places.loc["labels", "nmi"] == 1
+    (ax,) = comparisons.overview(found, NAMES, ["ari", "nmi"]).axes
+    assert [label.get_text() for label in ax.get_xticklabels()][:2] == ["labels themselves", "PCA"]
+    assert {text.get_text() for text in ax.texts} >= {"1.0", "0.2"}
+    with pytest.raises(NotApplicable, match="controls"):
+        comparisons.overview(made_up("representation", {"a": {"pca": {"nmi": [0.6]}}}), NAMES)
