@@ -46,8 +46,8 @@ def key_of(row: Mapping[str, Any]) -> Key:
 
 
 def rounded(value: float | None) -> float | None:
-    """Return a value as the record keeps it."""
-    return None if value is None else float(f"{value:.{DIGITS}g}")
+    """Return a value as the record keeps it: in `DIGITS`, and a whole number, which is a count, as it is."""
+    return None if value is None else float(_digits(value))
 
 
 class Record:
@@ -216,4 +216,9 @@ def _text(scores: Mapping[str, float | None], name: str) -> str:
     if name not in scores:
         return ""
     value = scores[name]
-    return "nan" if value is None else f"{value:.{DIGITS}g}"
+    return "nan" if value is None else _digits(value)
+
+
+def _digits(value: float) -> str:
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return f"{value:.0f}" if whole else f"{value:.{DIGITS}g}"

@@ -53,6 +53,12 @@ def test_what_was_written_is_read_again_in_few_digits(tmp_path):
     assert record.batches[BATCH["batch"]]["commit"] == BATCH["commit"]
 
 
+def test_a_count_is_kept_whole_however_long_it_is(tmp_path):
+    record = kept(tmp_path, row(scores={"groups": 1503877.0, "silhouette": 1503877.4}))
+    assert record.rows[key_of(row())]["scores"] == {"groups": 1503877.0, "silhouette": 1503880.0}
+    assert "1503877" in (tmp_path / "dca.figure2.csv").read_text()
+
+
 def test_the_tables_do_not_depend_on_the_order_in_which_rows_came(tmp_path):
     rows = row(), row(1), row(0, "observed", variant=None, claims={})
     kept(tmp_path / "one", *rows), kept(tmp_path / "other", *reversed(rows))
