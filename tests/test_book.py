@@ -275,9 +275,19 @@ def seen(browser, site, html):
             "broken": page.evaluate("[...document.images].filter(img => img.naturalWidth === 0).map(img => img.src)"),
             "figures": page.locator(".bd-article .cell_output img").count(),
             "faults": faults,
+            "tables": page.evaluate(
+                "[...document.querySelectorAll('.bd-article .cell_output table')].filter("
+                "table => !table.closest('details') && table.scrollWidth > table.parentElement.clientWidth + 8"
+                ").map(table => table.innerText.slice(0, 80))"
+            ),
         }
         page.set_viewport_size(PHONE)
         facts["width"] = page.evaluate("document.documentElement.scrollWidth")
+        facts["squeezed"] = page.evaluate(
+            "[...document.querySelectorAll('.bd-article .cell_output img')].filter("
+            "img => Math.abs(img.width / img.height / (img.naturalWidth / img.naturalHeight) - 1) > 0.05"
+            ").map(img => img.alt)"
+        )
         page.close()
     return found
 
@@ -305,6 +315,14 @@ def test_the_chapter_has_figures(seen):
 
 def test_no_page_is_wider_than_a_phone(seen):
     assert {a: page["width"] for a, page in seen.items() if page["width"] > PHONE["width"]} == {}
+
+
+def test_a_figure_keeps_its_shape_on_a_phone(seen):
+    assert {address: page["squeezed"] for address, page in seen.items() if page["squeezed"]} == {}
+
+
+def test_no_table_of_results_scrolls_on_a_desk(seen):
+    assert {address: page["tables"] for address, page in seen.items() if page["tables"]} == {}
 
 
 def test_the_search_finds_dropout(browser, site):

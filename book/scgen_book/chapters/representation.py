@@ -130,12 +130,13 @@ def scores(found: Rows, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 
 def glance(found: Rows, kinds: Mapping[str, str]) -> "Styler":
-    """Return NMI, a row a data set and a column a method."""
+    """Return NMI, a row a method and a column a data set, with where its labels come from."""
     means = comparisons.summary(found)
-    wide = means[means["metric"] == "nmi"].pivot_table(index="dataset", columns="method", values="mean", dropna=False)
-    wide = wide.reindex(index=_ordered(found, kinds), columns=comparisons.named(found, "method"))
-    wide.insert(0, "labels from", [kinds.get(name, "–") for name in wide.index])
-    wide = wide.rename(columns=NAMES).rename_axis(index="data")
+    wide = means[means["metric"] == "nmi"].pivot_table(index="method", columns="dataset", values="mean", dropna=False)
+    wide = wide.reindex(index=comparisons.named(found, "method"), columns=_ordered(found, kinds)).rename(index=NAMES)
+    wide.columns = pd.MultiIndex.from_tuples(
+        [(name, kinds.get(name, "–")) for name in wide.columns], names=["data", "labels from"]
+    )
     return wide.style.format(precision=2, na_rep="–").set_properties(**{"white-space": "nowrap"})
 
 

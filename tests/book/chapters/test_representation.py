@@ -60,8 +60,8 @@ def test_data_sets_stand_by_where_their_labels_come_from(found, monkeypatch):
     table = representation.scores(found, KINDS)
     assert [name for name, _ in table.index.unique()][::4][:2] == ["sim (simulated)", "blood (read from expression)"]
     wide = representation.glance(found, KINDS).data
-    assert wide["labels from"].to_dict() == {"sim": "simulated", "blood": "read from expression", "gone": "–"}
-    assert wide.loc["sim", "PCA"] == 0.6
+    assert list(wide.columns) == [("sim", "simulated"), ("blood", "read from expression"), ("gone", "–")]
+    assert wide.loc["PCA", ("sim", "simulated")] == 0.6
 
 
 def test_rows_and_trainings_are_counted(found):
