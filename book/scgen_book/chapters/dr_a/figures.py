@@ -154,11 +154,11 @@ def groups(trained: Trained) -> np.ndarray | pd.Series:
 
 @said
 def flat_codes(trained: Trained) -> None:
-    """Draw codes of two numbers, the test cells by class, first seed."""
+    """Draw codes of two numbers beside those of other methods, the test cells by class, first seed."""
     if 2 not in trained.lengths:
         raise NotApplicable("codes of two numbers were not asked for (parameter `z_dims`)")
     panels = {}
-    for method in trained.methods(2):
+    for method in [*trained.methods(2), *scores.OTHERS]:
         score = trained.judged(2, method)[trained.values["nmi_average"]].mean()
         if kept := trained.kept(method, 2):
             panels[method + (f"\nNMI {score:.2f}" if score == score else "")] = (kept["code"], np.nan)

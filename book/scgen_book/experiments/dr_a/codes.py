@@ -116,13 +116,14 @@ def keep(case: Case, answer: Mapping[str, Any], seed: int, settings: Mapping) ->
     -------
     dict
         "ended" (the reason) of one that ended. Else "history/…" by epoch, float64, "moved" and "sizes" with the "parts"
-        that they are of, "code" of the test cells where that is two numbers, (M, 2) float32, and, where there is a
-        game, "d1_prior" and "d1_code", float32.
+        that they are of, "code" of the test cells where that is two numbers, (M, 2) float32, which is all that is kept
+        of other methods, and, where there is a game, "d1_prior" and "d1_code", float32.
     """
     if "ended" in answer:
         return {"ended": np.array([answer["ended"]])}
-    if "code" in answer:
-        return {}
+    if "code" in answer:  # of another method
+        code = np.asarray(answer["code"])
+        return {"code": code.astype("float32")} if code.shape[1] == 2 else {}
     found = histories(answer["history"]) | {
         "moved": np.array([*answer["moved"].values()]), "moved_parts": np.array([*answer["moved"]]),
         "sizes": np.array([*answer["sizes"].values()]), "sizes_parts": np.array([*answer["sizes"]]),

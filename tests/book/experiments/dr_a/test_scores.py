@@ -57,6 +57,10 @@ def test_other_methods_have_rows_and_scvi_says_that_it_is_missing(mine, values, 
     found = experiments.row("dr_a.scores", mine, "PCA, K = 5", 0, asked)
     assert (found["role"], found["claims"]) == ("baseline", {})
     assert found["scores"][NMI] > 0.5
+    assert found["arrays"] == {}
+    # a map of two numbers is drawn beside DR-A's
+    of_two = experiments.row("dr_a.scores", mine, "PCA, K = 2", 0, asked)
+    assert arrays.unpacked(of_two["arrays"])["code"].shape == (12, 2)
     monkeypatch.setattr(experiments, "installed", lambda method: not method.needs)
     assert "scvi" in experiments.row("dr_a.scores", mine, "scVI, K = 5", 0, asked)["reason"]
 
