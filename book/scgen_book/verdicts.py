@@ -136,7 +136,7 @@ def _judge_relation(claim: Claim, values: Mapping, seeds: list[int]) -> tuple[st
         holds = _HOLDS[kind](differences, mean, bound)
         held += holds
         least, most = min(differences), max(differences)
-        words.append(f"{mean:+.2f} ({least:+.2f} to {most:+.2f}) {'' if holds else 'not '}{_words(kind, bound)}")
+        words.append(f"{mean:+z.2f} ({least:+z.2f} to {most:+z.2f}) {'' if holds else 'not '}{_words(kind, bound)}")
     word = REPRODUCED if held == len(words) else PARTLY if held else NOT_REPRODUCED
     return word, "; ".join(words)
 

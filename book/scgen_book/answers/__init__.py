@@ -104,8 +104,7 @@ def places(outcomes: Mapping[str, str], *wanted: str) -> str:
 
 def number(value: float) -> str:
     """Return a number of a sentence: two decimals, and no zero with a sign."""
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text.replace("-", "−")
+    return f"{value:z.2f}".replace("-", "−")
 
 
 def answer(chapter: str) -> Answer:

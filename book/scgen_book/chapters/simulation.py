@@ -210,7 +210,7 @@ def _of_a_dataset(found: Rows, d: str) -> list[str]:
     lines += [*_within(found, d, both), *_wins(found, d, own, learnt)]
     excess, _ = _values(found, d, "accuracy_excess")
     if len(excess):
-        told = _listed(both, excess, "+.2f")
+        told = _listed(both, excess, "+z.2f")
         lines.append(f"**{d}**, types told by a forest, above (+) or below (−) held-out cells: {told}.")
     copies, _ = _values(found, d, "copies")
     made = [copies[m] for m in learnt if m in copies]
@@ -229,7 +229,7 @@ def _values(found: Rows, dataset: str, metric: str) -> tuple[pd.Series, pd.Serie
     return own["mean"], own["sd"].where(own["n"] >= FEWEST)
 
 
-def _listed(methods: Sequence[str], values: pd.Series, form: str = ".2f") -> str:
+def _listed(methods: Sequence[str], values: pd.Series, form: str = "z.2f") -> str:
     return ", ".join(f"{NAMES.get(m, m)} {values[m]:{form}}" for m in methods if m in values)
 
 
@@ -251,8 +251,8 @@ def _within(found: Rows, d: str, methods: Sequence[str]) -> list[str]:
         return []
     both = low.loc["corr_within_pearson"]
     return [
-        f"**{d}**, what genes do together within types: **no result**. Cells of the data reach {both['real']:.2f}, "
-        f"permuted ones {both['against']:.2f}, which is not clearly more."
+        f"**{d}**, what genes do together within types: **no result**. Cells of the data reach {both['real']:z.2f}, "
+        f"permuted ones {both['against']:z.2f}, which is not clearly more."
     ]
 
 

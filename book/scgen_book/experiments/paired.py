@@ -29,7 +29,7 @@ def differences(table: "pd.DataFrame", method: str, other: str, metric: str) -> 
 
 def said(values: Sequence[float], form: str = ".3f") -> str:
     """Say the mean of differences with its sign, and their sd where there are seeds enough."""
-    words, sd = f"{statistics.fmean(values):+{form}}".replace("-", "−"), spread(values)
+    words, sd = f"{statistics.fmean(values):+z{form}}".replace("-", "−"), spread(values)
     return words if math.isnan(sd) else f"{words} ± {sd:{form}}"
 
 

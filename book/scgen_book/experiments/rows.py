@@ -138,6 +138,8 @@ class Rows:
         try:
             if reason is None:
                 found = view(self, *args, **options)
+                if isinstance(found, pd.DataFrame):
+                    found = _dashed(found)
                 return None if hasattr(found, "savefig") else found
         except NotApplicable as error:
             reason = str(error)
@@ -145,6 +147,18 @@ class Rows:
 
     def _scored(self) -> list[Mapping]:
         return [row for row in self.rows if row["status"] == "ok"]
+
+
+def _dashed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table for readers: a dash where there is no number, the others with as many decimals as their column."""
+
+    def texts(column: pd.Series) -> pd.Series:
+        if column.dtype.kind != "f" or column.notna().all():
+            return column
+        decimals = min(4, max((len(f"{value:.6g}".partition(".")[2]) for value in column.dropna()), default=0))
+        return column.map(lambda value: "–" if math.isnan(value) else f"{value:z.{decimals}f}").astype(object)
+
+    return table.apply(texts)
 
 
 def run(

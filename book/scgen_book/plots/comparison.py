@@ -234,7 +234,7 @@ def overview(places: pd.DataFrame) -> Figure:
     ax.imshow(np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
-            text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+            text = f"{value:z.1f}".replace("-", "−")
             text = "≪ 0" if value < -9.95 else text
             ax.text(j, i, text, ha="center", va="center", fontsize=7, color="black" if value > 0.55 else "white")
     labels = [textwrap.fill(plain(name), 34) for name in places.columns]

@@ -5,6 +5,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scgen_book import claims, experiments, results
@@ -279,6 +280,12 @@ def test_a_view_is_shown_or_the_reason_why_there_is_nothing_to_see():
     none = rows.Rows(experiment(), [], "there is no truth.")
     assert none.show(pytest.fail).data == "*Not shown: there is no truth.*"
     assert rows.Rows(experiment(), []).reason == "no row was asked for"
+
+
+def test_a_table_has_a_dash_where_there_is_no_number():
+    shown = found(("good",)).show(lambda rows: pd.DataFrame({"a": [0.25, None, -0.001], "b": [1.5, 2.0, 3.0]}))
+    assert shown["a"].tolist() == ["0.250", "–", "-0.001"]
+    assert shown["b"].tolist() == [1.5, 2.0, 3.0]
 
 
 def test_a_figure_is_left_to_matplotlib():

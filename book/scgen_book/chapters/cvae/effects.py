@@ -86,7 +86,8 @@ def _of_faithful(measured: Measured, cells: Any) -> dict[str, str]:
     held = _typical(variations.typical(counts))
     kept = pixels("faithful", run.main, run.seeds[0])
     padding = ", ".join(
-        f"{x:.2g} after {epoch} epochs" for epoch, x in zip(kept["epochs"], kept["padding"], strict=True)
+        f"{x:.2g} after {epoch} epoch{'' if epoch == 1 else 's'}"
+        for epoch, x in zip(kept["epochs"], kept["padding"], strict=True)
     )
     single, batched = (own[name] for name in variations.TIMES)
     maximum = _maximum(cells)

@@ -102,8 +102,8 @@ def _collapse(name: str, collapse: pd.DataFrame, run: cases.Trainings) -> str:
 def _of_metric(name: str, of: pd.DataFrame, variants: list[str], metric: str) -> str:
     values = of.loc[metric]
     return (
-        f"**{name}**, {SAID[metric]}: {', '.join(f'{values[v]:.2f} {v}' for v in variants)}, "
-        f"{values['NB per type']:.2f} NB per type, {values['real']:.2f} training cells."
+        f"**{name}**, {SAID[metric]}: {', '.join(f'{values[v]:z.2f} {v}' for v in variants)}, "
+        f"{values['NB per type']:z.2f} NB per type, {values['real']:z.2f} training cells."
     )
 
 
