@@ -156,9 +156,7 @@ def test_effects_are_words_of_the_measured_numbers(measured):
     assert set(found) == {f"V{k}" for k in range(1, 14)}
     assert found["V7"].startswith("M is 212 with the test cells and 198 without")
     assert found["V3"].startswith("median library size and zeros: 650 and")
-    assert found["V6"].startswith(
-        "30.6% of the exported columns have no gene; largest value in them 0.5 after 1 epoch"
-    )
+    assert found["V6"].startswith("30.6% of the exported columns have no gene; largest value in them 0.5 after 1 epoch")
     assert found["V13"] == "loss of test cells (repaired) by order of the genes: file 9, mean 8.5"
 
 
