@@ -18,7 +18,7 @@ COMMON = {"code", "control", "prior", "epoch", "posterior"}
 def terms(text: str) -> list[str]:
     """Return the words that a glossary defines, long ones first."""
     _, _, inside = text.partition("{glossary}")
-    found = re.findall(r"^(\S.*)\n: ", inside, re.MULTILINE)
+    found = re.findall(r"^(\w.*)\n  ", inside, re.MULTILINE)
     return sorted(found, key=len, reverse=True)
 
 
