@@ -21,7 +21,7 @@ def answer() -> Answer:
     beside = {
         YES: f"comes nearer to the truth than DCA {on(found, BETTER)}",
         PARTLY: f"comes nearer to the truth than DCA {on(found, BETTER)}, not {on(found, WORSE, EQUAL)}",
-        NO: f"comes no nearer to the truth than DCA {on(found, WORSE, EQUAL)}",
+        NO: f"comes nearer to the truth than DCA on none of {len(found)} simulated data sets",
     }[ahead]
     if not tells:
         return Answer(
