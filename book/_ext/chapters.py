@@ -110,8 +110,10 @@ def fold(cell: dict) -> None:
 
 
 def describe(cell: dict) -> None:
-    """Let who cannot see a figure hear its caption, not the name of a file."""
+    """Let who cannot see a figure hear its caption, not the name of a file; what drew nothing is no figure."""
     settings = cell["metadata"].get("mystnb", {})
+    if not any("image/png" in out.get("data", {}) for out in cell.get("outputs", ())):
+        settings.pop("figure", None)
     if caption := settings.get("figure", {}).get("caption"):
         settings.setdefault("image", {}).setdefault("alt", caption)
 
