@@ -26,10 +26,10 @@ def linked(markdown: str, open_terms: list[str]) -> str:
     """Return Markdown with a link at the first place of each term in prose; those are taken out of the list."""
     lines, fenced = markdown.split("\n"), False
     for i, line in enumerate(lines):
-        if line.lstrip().startswith(("```", ":::", "$$")):
-            fenced = not fenced if line.strip() in ("```", "$$") or line.lstrip().startswith("```") else fenced
-            continue
-        if fenced or not PROSE.match(line):
+        mark = line.strip()
+        if mark.startswith("```") or mark == "$$":
+            fenced = not fenced
+        if fenced or mark.startswith(("```", ":::", "$$")) or not PROSE.match(line):
             continue
         pieces = KEPT.split(line)
         for j in range(0, len(pieces), 2):

@@ -88,6 +88,11 @@ def judged(outcomes: Mapping[str, str]) -> str:
     return YES if all(better) else PARTLY if any(better) else NO
 
 
+def by_word(outcomes: Mapping[str, str], *, yes: str, partly: str, no: str) -> str | None:
+    """Return the sentence of the word that `judged` gives several comparisons; None where nothing is known."""
+    return {UNKNOWN: None, YES: yes, PARTLY: partly, NO: no}[judged(outcomes)]
+
+
 def where(outcomes: Mapping[str, str], *wanted: str) -> list[str]:
     """Return the data sets whose comparison came out so."""
     return [dataset for dataset, outcome in outcomes.items() if outcome in wanted]

@@ -1,6 +1,6 @@
 """How the chapter on DB-AAE answers its question."""
 
-from scgen_book.answers import BETTER, EQUAL, NO, PARTLY, UNKNOWN, WORSE, YES, Answer, Seen, judged, nothing, number
+from scgen_book.answers import BETTER, EQUAL, NO, PARTLY, WORSE, YES, Answer, Seen, by_word, judged, nothing, number
 from scgen_book.answers import places as on
 from scgen_book.names import people
 
@@ -60,12 +60,12 @@ def _dropped(rows: Seen) -> str | None:
     found = rows.contests(SIMULATED, MODEL, "observed", DROPPED)
     before, after = (rows.mean(SIMULATED[0], method, DROPPED) for method in ("observed", MODEL))
     numbers = f"the squared error of ln(1 + x) on {people(SIMULATED[0])} goes from {number(before)} to {number(after)}"
-    return {
-        UNKNOWN: None,
-        YES: f"It does fill in what dropout took, {on(found, BETTER)}: {numbers}.",
-        PARTLY: f"It fills in what dropout took {on(found, BETTER)}, not {on(found, WORSE, EQUAL)}: {numbers}.",
-        NO: f"It does not fill in what dropout took: {numbers}.",
-    }[judged(found)]
+    return by_word(
+        found,
+        yes=f"It does fill in what dropout took, {on(found, BETTER)}: {numbers}.",
+        partly=f"It fills in what dropout took {on(found, BETTER)}, not {on(found, WORSE, EQUAL)}: {numbers}.",
+        no=f"It does not fill in what dropout took: {numbers}.",
+    )
 
 
 def _dca(rows: Seen) -> str | None:
@@ -79,19 +79,19 @@ def _dca(rows: Seen) -> str | None:
 
 def _all(rows: Seen) -> str | None:
     found = rows.contests(SIMULATED, MODEL, "observed", ALL)
-    return {
-        UNKNOWN: None,
-        YES: f"Over all entries, spared ones among them, it comes nearer than the counts {on(found, BETTER)}.",
-        PARTLY: f"Over all entries it is better than leaving the counts alone {on(found, BETTER)} only.",
-        NO: "Over all entries it is no better than leaving the counts alone: it loses on spared entries what it gains.",
-    }[judged(found)]
+    return by_word(
+        found,
+        yes=f"Over all entries, spared ones among them, it comes nearer than the counts {on(found, BETTER)}.",
+        partly=f"Over all entries it is better than leaving the counts alone {on(found, BETTER)} only.",
+        no="Over all entries it is no better than leaving the counts alone: it loses on spared entries what it gains.",
+    )
 
 
 def _means(rows: Seen) -> str | None:
     found = rows.contests(SIMULATED, MODEL, "gene mean", DROPPED)
-    return {
-        UNKNOWN: None,
-        YES: f"It beats the mean of each gene, which learns nothing of cells, {on(found, BETTER)}.",
-        PARTLY: f"It beats the mean of each gene {on(found, BETTER)}, not {on(found, WORSE, EQUAL)}.",
-        NO: "Filling dropped entries with the mean of the gene, which learns nothing of cells, does at least as well.",
-    }[judged(found)]
+    return by_word(
+        found,
+        yes=f"It beats the mean of each gene, which learns nothing of cells, {on(found, BETTER)}.",
+        partly=f"It beats the mean of each gene {on(found, BETTER)}, not {on(found, WORSE, EQUAL)}.",
+        no="Filling dropped entries with the mean of the gene, which learns nothing of cells, does at least as well.",
+    )

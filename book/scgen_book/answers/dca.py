@@ -1,6 +1,20 @@
 """How the chapter on DCA answers its question."""
 
-from scgen_book.answers import BETTER, EQUAL, NO, PARTLY, UNKNOWN, WORSE, YES, Answer, Seen, judged, nothing, number
+from scgen_book.answers import (
+    BETTER,
+    EQUAL,
+    NO,
+    PARTLY,
+    UNKNOWN,
+    WORSE,
+    YES,
+    Answer,
+    Seen,
+    by_word,
+    judged,
+    nothing,
+    number,
+)
 from scgen_book.answers import places as on
 from scgen_book.names import people
 
@@ -46,23 +60,23 @@ def _groups(seen: dict[str, Seen]) -> str | None:
 
 def _likelihood(figure2: Seen) -> str | None:
     found = figure2.contests(SIMULATED["dca.figure2"], "zinb", "mse, one path", GROUPS)
-    return {
-        UNKNOWN: None,
-        YES: "The count likelihood does it, not the autoencoder: trained on squared errors, the same net leaves the "
+    return by_word(
+        found,
+        yes="The count likelihood does it, not the autoencoder: trained on squared errors, the same net leaves the "
         f"groups less apart {on(found, BETTER)}.",
-        PARTLY: f"The count likelihood beats squared errors {on(found, BETTER)}, but not {on(found, WORSE, EQUAL)}.",
-        NO: "The same net trained on squared errors does as well: it is not the count likelihood that finds groups.",
-    }[judged(found)]
+        partly=f"The count likelihood beats squared errors {on(found, BETTER)}, but not {on(found, WORSE, EQUAL)}.",
+        no="The same net trained on squared errors does as well: it is not the count likelihood that finds groups.",
+    )
 
 
 def _inflation(seen: dict[str, Seen]) -> str | None:
     found = seen["dca.tutorial"].contests(SIMULATED["dca.tutorial"], "zinb", "nb", GROUPS)
-    return {
-        UNKNOWN: None,
-        YES: f"Zero inflation helps where there is dropout: without it groups are less apart {on(found, BETTER)}.",
-        PARTLY: f"Zero inflation helps {on(found, BETTER)}, but not {on(found, WORSE, EQUAL)}.",
-        NO: "Zero inflation makes no difference to the groups: a negative binomial alone keeps them as far apart.",
-    }[judged(found)]
+    return by_word(
+        found,
+        yes=f"Zero inflation helps where there is dropout: without it groups are less apart {on(found, BETTER)}.",
+        partly=f"Zero inflation helps {on(found, BETTER)}, but not {on(found, WORSE, EQUAL)}.",
+        no="Zero inflation makes no difference to the groups: a negative binomial alone keeps them as far apart.",
+    )
 
 
 def _genes() -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from scgen_book import claims, markdown, originals, parameters, record
+from scgen_book.answers import Answer
 from scgen_book.batch import editions, executed, runner
 from scgen_book.cells import read_notebook
 from scgen_book.pages import answers, downloads, findings, recorded, scorecard
@@ -41,12 +42,13 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     table = scorecard.collect(edition, runs, kept)
     order = table["chapter"].map(places).fillna(len(places)).sort_values(kind="stable").index
     table = table.loc[order].reset_index(drop=True)
+    answered = answers.of(entries)
     found = findings.rank({entry["page"]: run for entry, run in zip(entries, runs, strict=True)})
     for name, content in {
         "totals.md": scorecard.totals(table),
         "summary.md": scorecard.summary(table),
         "headlines.md": scorecard.drawn(scorecard.headlines(table), GENERATED / "headlines.png"),
-        "papers.md": _cards(pages, table, {entry["page"]: answers.chapter_of(entry) for entry in entries}),
+        "papers.md": _cards(pages, table, answered),
         "scorecard.md": scorecard.listing(table, pages),
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
@@ -64,7 +66,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     }.items():
         files.write_atomically(GENERATED / name, content)
     downloads.write(entries, GENERATED)
-    answers.write(entries, GENERATED)
+    answers.write(answered, GENERATED)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
@@ -147,7 +149,7 @@ def _figures(page: str) -> dict[str, dict]:
     return found
 
 
-def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame", chapters: Mapping[str, str]) -> str:
+def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame", answered: Mapping[str, Answer]) -> str:
     """Return a card for each page with a figure for the landing page: the figure, question, answer, and verdicts."""
     papers = {paper.chapter: paper for paper in claims.papers()}
     cards = []
@@ -162,7 +164,7 @@ def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame", chapt
         lines += [f":alt: {figure['caption']}", "```", ""]
         if page in papers:
             lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`", ""]
-        lines += [f"**{markdown.escape(told)}**"] if (told := answers.sentence(chapters[page])) else []
+        lines += [f"**{markdown.escape(answered[page].sentence)}**"] if page in answered else []
         if page in papers:
             lines += ["", ":::{card-footer}", scorecard.marks(table[table["chapter"] == page]), ":::"]
         cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")

@@ -7,32 +7,26 @@ from scgen_book import answers, markdown
 from scgen_lib import files
 
 
-def chapter_of(entry: Mapping) -> str:
-    """Return the chapter whose notebook a run has executed."""
-    return Path(entry["notebook"]).stem
+def of(entries: Iterable[Mapping]) -> dict[str, answers.Answer]:
+    """Return the answer of the page of each run whose chapter has a rule for one, from the ledger entries of runs."""
+    chapters = {entry["page"]: Path(entry["notebook"]).stem for entry in entries}
+    return {page: answers.answer(chapter) for page, chapter in chapters.items() if chapter in answers.CHAPTERS}
 
 
-def sentence(chapter: str) -> str:
-    """Return the sentence that answers a chapter's question; empty for one that has no rule."""
-    return answers.answer(chapter).sentence if chapter in answers.CHAPTERS else ""
-
-
-def write(entries: Iterable[Mapping], generated: Path) -> None:
-    """Write the answer of the page of each run, with the page's figure for the landing page below.
+def write(found: Mapping[str, answers.Answer], generated: Path) -> None:
+    """Write answers, each with its page's figure for the landing page below.
 
     Parameters
     ----------
-    entries
-        Ledger entries of runs, with their pages.
+    found
+        Result of `of`.
     generated
         Folder of the generated parts, where the figures lie.
     """
-    for entry in entries:
-        if chapter_of(entry) in answers.CHAPTERS:
-            page = entry["page"]
-            figure = generated / f"{page}.png"
-            text = head(answers.answer(chapter_of(entry)), f"/{figure.as_posix()}" if figure.exists() else None)
-            files.write_atomically(generated / "answers" / f"{page}.md", text)
+    for page, answer in found.items():
+        figure = generated / f"{page}.png"
+        text = head(answer, f"/{figure.as_posix()}" if figure.exists() else None)
+        files.write_atomically(generated / "answers" / f"{page}.md", text)
 
 
 def head(answer: answers.Answer, figure: str | None = None) -> str:
