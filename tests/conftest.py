@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import shutil
 
@@ -36,6 +37,20 @@ def pytest_collection_modifyitems(items):
         return next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST))
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def extension():
+    """Load an extension of the book by its name."""
+
+    def load(name):
+        path = provenance.ROOT / "book" / "_ext" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_of_the_book", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

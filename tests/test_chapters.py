@@ -1,19 +1,11 @@
 """What the book's extension does to the cells of a chapter."""
 
-import importlib.util
-
 import pytest
-
-from scgen_book import provenance
 
 
 @pytest.fixture(scope="module")
-def chapters():
-    path = provenance.ROOT / "book" / "_ext" / "chapters.py"
-    spec = importlib.util.spec_from_file_location("chapters_of_the_book", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def chapters(extension):
+    return extension("chapters")
 
 
 @pytest.mark.parametrize(("data", "kept"), [({"image/png": "…"}, True), ({"text/markdown": "*Not shown.*"}, False)])
@@ -29,3 +21,13 @@ def test_the_question_stands_before_what_else_the_first_cell_says(chapters):
     cell = {"source": "# Title\n\n{bdg-primary}`quick`\n\nRun on a day.\n\n**Question.** Does it?\n\nThe chapter."}
     assert chapters.question(cell) == "# Title\n\n{bdg-primary}`quick`\n\n**Question.** Does it?"
     assert cell["source"] == "Run on a day.\n\nThe chapter."
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_takeaways_are_folded_from_the_sixth_on_or_below_an_answer(chapters, folded):
+    said = "".join(f"- **{i}**\n" for i in range(7))
+    cell = {"metadata": {"tags": ["takeaways"]}, "outputs": [{"data": {"text/markdown": said}}]}
+    box = chapters.takeaways([cell], folded)
+    assert [f"- **{i}**" in box for i in range(7)] == [True] * 7
+    assert ("dropdown} 2 more" in box, "tip dropdown" in box) == (not folded, folded)
+    assert "remove-cell" in cell["metadata"]["tags"]

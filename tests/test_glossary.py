@@ -1,19 +1,13 @@
 """The glossary: each word has a meaning, and chapters link the first place of each in prose alone."""
 
-import importlib.util
-
 import pytest
 
 from scgen_book import provenance
 
 
 @pytest.fixture(scope="module")
-def glossary():
-    path = provenance.ROOT / "book" / "_ext" / "glossary.py"
-    spec = importlib.util.spec_from_file_location("glossary_of_the_book", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def glossary(extension):
+    return extension("glossary")
 
 
 def test_the_words_are_sorted_and_each_once(glossary):

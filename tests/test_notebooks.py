@@ -1,6 +1,5 @@
 """Every notebook: stripped, with checked parameters, and executed at test size through nbval."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -75,11 +74,8 @@ def test_a_file_can_be_the_other_way_round(path):
     assert "transpose=transpose" in code or '"transpose": transpose' in code or rows
 
 
-def test_the_book_can_draw_every_formula():
-    extension = provenance.ROOT / "book" / "_ext" / "mathtext.py"
-    spec = importlib.util.spec_from_file_location("mathtext_of_the_book", extension)
-    mathtext = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(mathtext)
+def test_the_book_can_draw_every_formula(extension):
+    mathtext = extension("mathtext")
     for path in NOTEBOOKS:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":

@@ -31,14 +31,14 @@ def told(tmp_path, monkeypatch):
     return put
 
 
-def around(*means, seeds=5):
-    """Values near means, by seed."""
-    return [[mean + 0.01 * (seed % 3) for seed in range(seeds)] for mean in means]
+def around(mean):
+    """Values near a mean, by seed."""
+    return [mean + 0.01 * (seed % 3) for seed in range(5)]
 
 
 def of(metric, **means):
-    """Methods with values of one metric around their means; an underscore stands for what a name cannot hold."""
-    return {method: {metric: around(mean)[0]} for method, mean in means.items()}
+    """Methods with values of one metric around their means."""
+    return {method: {metric: around(mean)} for method, mean in means.items()}
 
 
 def test_without_a_record_every_answer_is_that_nothing_is_known(told):
@@ -83,7 +83,7 @@ def test_a_comparison_goes_by_the_metric_and_by_chance(told):
 @pytest.mark.parametrize(("six", "word"), [(0.5, YES), (-0.1, PARTLY)])
 def test_dca_gives_groups_back_where_silhouettes_rise(told, six, word):
     told("dca.figure2", {
-        "dca_g2_fig2": of("silhouette", zinb=0.5, observed=0.1) | {"mse, one path": {"silhouette": around(0.1)[0]}},
+        "dca_g2_fig2": of("silhouette", zinb=0.5, observed=0.1) | {"mse, one path": {"silhouette": around(0.1)}},
         "dca_g6_fig2": of("silhouette", zinb=six, observed=0.0),
     })  # fmt: skip
     found = answers.answer("dca")
@@ -106,7 +106,7 @@ def test_a_search_that_tells_nothing_apart_is_no_search(told, most, dca, word):
     search |= {"released search, genes permuted": {"best": [16.0 if most == 100 else 32.0]}}
     told("db_aae.search", {"splat_g6": search})
     errors = {"DB-AAE, faithful": 1.0, "DCA": dca, "observed": 5.0, "gene mean": 0.5}
-    told("db_aae.denoising", {"splat_g2": {name: {"mse_dropped": around(x)[0]} for name, x in errors.items()}})
+    told("db_aae.denoising", {"splat_g2": {name: {"mse_dropped": around(x)} for name, x in errors.items()}})
     found = answers.answer("db_aae")
     assert found.word == word
     assert ("the same size" in found.takeaways[0]) == (most == 100)
@@ -119,7 +119,7 @@ def test_dr_a_is_held_against_principal_components_and_itself_without_adversarie
     metric = "NMI, geometric, group9"
     means = {"faithful, K = 10": 0.74, "PCA, K = 10": 0.56, "UMAP, K = 10": 0.9}
     means |= {} if alone is None else {"faithful, no adversary, K = 10": alone}
-    told("dr_a.scores", {"zeisel_4000": {name: {metric: around(mean)[0]} for name, mean in means.items()}})
+    told("dr_a.scores", {"zeisel_4000": {name: {metric: around(mean)} for name, mean in means.items()}})
     found = answers.answer("dr_a")
     assert found.word == YES
     assert adds in found.sentence
@@ -129,7 +129,7 @@ def test_dr_a_is_held_against_principal_components_and_itself_without_adversarie
 @pytest.mark.parametrize(("auc", "word"), [(0.55, YES), (0.99, NO)])
 def test_cells_pass_for_real_where_a_forest_guesses(told, auc, word):
     means = {"faithful": auc, "NB per type": 0.8, "real": 0.5}
-    told("cvae.realism", {"pbmc68k_reduced": {name: {"rf_auc": around(mean)[0]} for name, mean in means.items()}})
+    told("cvae.realism", {"pbmc68k_reduced": {name: {"rf_auc": around(mean)} for name, mean in means.items()}})
     found = answers.answer("cvae")
     assert found.word == word
     assert f"AUC is {auc + 0.008:.2f}" in found.takeaways[0]
@@ -139,7 +139,7 @@ def test_cells_pass_for_real_where_a_forest_guesses(told, auc, word):
 def test_generated_cells_help_or_harm_a_rare_class(told):
     told("scgan.realism", {"pbmc68k_reduced": of("rf_auc", faithful=0.99, real=0.5)})
     told("scgan.augmentation", {"pbmc68k_reduced": {
-        "no help": {"F1": around(0.5)[0]}, "cells generated": {"F1": around(0.8)[0]},
+        "no help": {"F1": around(0.5)}, "cells generated": {"F1": around(0.8)},
     }})  # fmt: skip
     assert "do help" in answers.answer("scgan").takeaways[0]
 
