@@ -7,8 +7,9 @@ in ``obs["cell_type"]`` where there are any, and true counts in ``layers["true_c
 from __future__ import annotations
 
 import tarfile
+import zlib
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import anndata
 import h5py
@@ -144,13 +145,8 @@ def zeisel_720(matrix: Path, labels: Path, header: Path) -> AnnData:
     Whether the cells of the matrix stand in the order of the annotation its content has to show: the molecules of
     these genes follow the cell's total, which the annotation states.
     """
-    annotation = zeisel_annotation(header)
-    again = f"remove {matrix} and fetch it again"
-    try:
-        adata = sources.unnamed(sparse.csr_matrix(readers.matrix_market(matrix)))
-    except (ValueError, TypeError, OverflowError, OSError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"expected a Matrix Market file, got {matrix.name} ({reason}): {again}") from error
+    annotation, again = zeisel_annotation(header), f"remove {matrix} and fetch it again"
+    adata = sources.unnamed(_selected_genes(matrix))
     groups = sources.numbered(np.loadtxt(labels))
     sources.one_each(groups, labels, adata, matrix)
     sources.one_each(groups, labels, annotation, header)
@@ -166,6 +162,33 @@ def zeisel_720(matrix: Path, labels: Path, header: Path) -> AnnData:
         )
     adata.obs = _zeisel_classes(annotation)
     adata.obs["cell_type"] = adata.obs["group"]
+    return adata
+
+
+def _selected_genes(archive: Path) -> sparse.csr_matrix:
+    """Counts of the 720 genes that the authors of DR-A selected."""
+    try:
+        with sources.only_member(archive, ".mtx") as matrix:
+            return sparse.csr_matrix(readers.matrix_market(matrix))
+    except (ValueError, TypeError, OverflowError, OSError, EOFError, zlib.error, BadZipFile, tarfile.TarError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(
+            f"expected a Matrix Market file, got {archive.name} ({reason}): remove {archive} and fetch it again"
+        ) from error
+
+
+def selected_720(*files: Path) -> AnnData:
+    """The 720 genes that the authors of DR-A selected of other data: a matrix and its labels, or such pairs in turn."""
+    parts, classes = (
+        [_selected_genes(archive) for archive in files[::2]],
+        [np.loadtxt(labels) for labels in files[1::2]],
+    )
+    for part, archive, stated, labels in zip(parts, files[::2], classes, files[1::2], strict=True):
+        sources.one_each(stated, labels, range(part.shape[0]), archive)
+    adata = sources.unnamed(sparse.vstack(parts, format="csr"))
+    adata.obs["cell_type"] = sources.numbered(np.concatenate(classes))
+    if len(parts) > 1:
+        adata.obs["split"] = np.repeat(["train", "test"], [part.shape[0] for part in parts])
     return adata
 
 

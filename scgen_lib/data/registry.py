@@ -23,6 +23,8 @@ class File:
         Licence stated by the repository that publishes the file.
     url
         Raw address, pinned to a commit where it lies in a repository.
+    accept
+        Media type to ask the address for; empty where it has one alone.
     bytes
         Size in bytes; None where it is not published.
     sha256, md5, git
@@ -35,6 +37,7 @@ class File:
     key: str
     licence: str
     url: str
+    accept: str = ""
     bytes: int | None = None
     sha256: str = ""
     md5: str = ""
@@ -193,9 +196,10 @@ def download(file: File, folder: str | Path) -> Path:
         urls={file.key: file.url},
         retry_if_failed=2,
     )
+    ask = pooch.HTTPDownloader(progressbar=True, headers={"Accept": file.accept} if file.accept else {})
     way_out = f"try again, or put the file at {file.key} in a folder that the variable SCGEN_DATA_DIR names"
     try:
-        path = Path(store.fetch(file.key, progressbar=True, processor=lambda name, *_: _verified(Path(name), file)))
+        path = Path(store.fetch(file.key, downloader=ask, processor=lambda name, *_: _verified(Path(name), file)))
         path.chmod(0o666 & ~_umask())  # pooch downloads into a temporary file, which is for its owner only
         return path
     except requests.RequestException as error:

@@ -1,10 +1,14 @@
 """What the public sources publish, as objects of R or as text, and what recipes make of it."""
 
+import contextlib
+import gzip
+import tarfile
 import warnings
 import zlib
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -48,6 +52,37 @@ def genes_by_cells(source: Source, sep: str, name: str) -> tuple[sparse.csr_matr
         bands.append(sparse.csr_matrix(band.to_numpy()))
         genes.extend(band.index)
     return sparse.vstack(bands, format="csr"), genes, band.columns
+
+
+@contextlib.contextmanager
+def only_member(path: Path, ending: str) -> Iterator[IO[bytes]]:
+    """Open the one file of an archive whose name ends so, or the file itself where it is no archive.
+
+    The archive is a ``.zip``, a ``.tar`` (compressed or not) or a ``.gz`` of one file: the content decides, and so does
+    not matter under which name it lies. What a Mac adds to archives is passed over.
+    """
+    if is_zipfile(path):
+        with ZipFile(path) as archive, archive.open(_only(archive.namelist(), path, ending)) as member:
+            yield member
+    elif tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            files = [entry.name for entry in archive if entry.isfile()]
+            yield archive.extractfile(_only(files, path, ending))
+    else:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as member:
+            yield member
+
+
+def _only(names: list[str], path: Path, ending: str) -> str:
+    found = [name for name in names if name.endswith(ending) and not Path(name).name.startswith("._")]
+    if len(found) != 1:
+        raise DataError(
+            f"expected one file {ending} in {path.name}, got {len(found)} ({len(names)} files in all): remove it and "
+            "fetch it again"
+        )
+    return found[0]
 
 
 def transcript_symbols(path: str | Path) -> pd.Series:

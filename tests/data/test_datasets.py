@@ -31,13 +31,14 @@ class Source(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.cut_to = dict(TABLES), [], None
+        self.files, self.asked, self.accepted, self.cut_to = dict(TABLES), [], [], None
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         name = unquote(self.path.lstrip("/"))
         self.server.asked.append(name)
+        self.server.accepted.append(self.headers["Accept"])
         if name not in self.server.files:
             self.send_error(404)
             return
@@ -374,13 +375,23 @@ def test_tables_of_labels_point_to_their_function():
         data.load("zeisel_annotation")
 
 
+def test_a_source_of_several_media_types_is_asked_for_the_one_that_is_wanted(tiny, source, monkeypatch):
+    known_by(monkeypatch, accept="application/vnd.github.raw+json")
+    check_tiny(data.load("tiny"))
+    assert dict(zip(source.asked, source.accepted, strict=True)) == {
+        "tiny one.csv": "application/vnd.github.raw+json",
+        "tiny_truth.csv": "*/*",
+    }
+
+
 def test_the_table_of_datasets_says_what_each_needs():
     table = data.datasets().set_index("name")
     assert table.index.is_unique
     expected = {"title", "cells", "genes", "labels", "values", "accession", "licence", "bytes", "citation"}
     assert set(table.columns) == expected
     assert not table.drop(columns="bytes").isna().any().any()
-    assert set(table.index[table["bytes"].isna()]) == {"zeisel_full", "zeisel_720"}
+    unknown = {"zeisel_full", "zeisel_720", "10x_68k_720", "10x_73k_720", "macosko_720", "rosenberg_720"}
+    assert set(table.index[table["bytes"].isna()]) == unknown
     assert set(table["values"]) == {"counts", "log", "labels", "names"}
     assert table.loc["splatter_g2", "bytes"] == 1_100_204 + 1_340_568
     assert (table["citation"].str.contains("doi:") | table["citation"].str.contains("10x")).all()
@@ -394,8 +405,9 @@ def test_every_registered_file_is_pinned_and_used():
     for file in registry.FILES.values():
         pinned = r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/[^ ]+"
         archived = r"https://(ftp\.ncbi\.nlm\.nih\.gov/geo|cf\.10xgenomics\.com/samples)/[^ ]+"
-        assert re.fullmatch(f"{pinned}|{archived}", file.url)
-        assert unquote(file.url).endswith("/" + file.name)
+        by_content = f"https://api\\.github\\.com/repos/[^/]+/[^/]+/git/blobs/{file.git or '-'}"
+        assert re.fullmatch(f"{pinned}|{archived}|{by_content}", file.url)
+        assert unquote(file.url).endswith("/" + file.name) or re.fullmatch(by_content, file.url)
         # a source that is no commit could change under its address
         assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}|git:[0-9a-f]{40}", file.hash or "") or (
             file.note and re.fullmatch(pinned, file.url)

@@ -1,5 +1,6 @@
 """The full sets on small files of their formats; the registered sizes are those of the small files."""
 
+import functools
 import gzip
 import hashlib
 import io
@@ -7,6 +8,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -177,6 +179,99 @@ def test_a_full_table_that_does_not_fit_is_refused(load, counts, x, cells, said)
 
 
 PBMC68K = ("fresh_68k_pbmc_donor_a_filtered_gene_bc_matrices.tar.gz", "zheng17_bulk_lables.txt")
+
+
+def matrix_text(x):
+    text = io.BytesIO()
+    mmwrite(text, sparse.coo_matrix(x), field="integer", symmetry="general")
+    return text.getvalue()
+
+
+def zipped(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+
+
+def tarred(path, content, kind="gz"):
+    with tarfile.open(path, f"w:{kind}") as archive:
+        for name, text in content.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+
+
+def bare(path, content):
+    path.write_bytes(list(content.values())[-1])
+
+
+def gzipped(path, content):
+    path.write_bytes(gzip.compress(list(content.values())[-1]))
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred, functools.partial(tarred, kind="xz"), bare, gzipped])
+def test_selected_genes_of_any_archive_get_their_classes(load, counts, pack):
+    # a Mac writes such a twin beside every file
+    content = {"__MACOSX/data/._sub_set-720.mtx": b"Mac OS X", "data/sub_set-720.mtx": matrix_text(counts)}
+
+    def write(archive, labels):
+        pack(archive, content)
+        np.savetxt(labels, GROUPS)
+
+    adata = load("selected_720", write, "sub_set-720.archive", "labels.txt", shape=(80, 7))
+    np.testing.assert_array_equal(dense(adata.layers["counts"]), counts)
+    assert list(adata.obs["cell_type"]) == list(GROUPS.astype(str))
+    assert list(adata.obs.columns) == ["cell_type"]
+
+
+def test_selected_genes_that_come_in_two_parts_say_which_is_which(load, counts):
+    def write(train, train_labels, test, test_labels):
+        zipped(train, {"a.mtx": matrix_text(counts[:50])})
+        zipped(test, {"b.mtx": matrix_text(counts[50:])})
+        np.savetxt(train_labels, GROUPS[:50])
+        np.savetxt(test_labels, GROUPS[50:])
+
+    adata = load("selected_720", write, "train", "train.txt", "test", "test.txt", shape=(80, 7))
+    np.testing.assert_array_equal(dense(adata.layers["counts"]), counts)
+    assert list(adata.obs["cell_type"]) == list(GROUPS.astype(str))
+    assert adata.obs["split"].tolist() == ["train"] * 50 + ["test"] * 30
+    assert adata.obs_names.is_unique
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"notes.txt": b"nothing"}, r"one file \.mtx in sub_set-720\.archive, got 0 \(1 files in all\)"),
+        ({"a.mtx": b"", "b.mtx": b""}, r"one file \.mtx in sub_set-720\.archive, got 2"),
+        ({"a.mtx": b"<html>"}, r"a Matrix Market file, got sub_set-720\.archive \(.+\): remove /.* and fetch it again"),
+    ],
+)
+def test_an_archive_without_its_matrix_is_refused(load, content, said):
+    def write(archive, labels):
+        zipped(archive, content)
+        np.savetxt(labels, GROUPS)
+
+    with pytest.raises(DataError, match=said):
+        load("selected_720", write, "sub_set-720.archive", "labels.txt", shape=(80, 7))
+
+
+def test_half_an_archive_of_selected_genes_is_refused(load, counts):
+    def write(archive, labels):
+        gzipped(archive, {"a.mtx": matrix_text(counts)})
+        archive.write_bytes(archive.read_bytes()[:-100])
+        np.savetxt(labels, GROUPS)
+
+    with pytest.raises(DataError, match=r"a Matrix Market file, got sub_set-720\.archive"):
+        load("selected_720", write, "sub_set-720.archive", "labels.txt", shape=(80, 7))
+
+
+def test_classes_of_selected_genes_are_as_many_as_their_cells(load, counts):
+    def write(archive, labels):
+        zipped(archive, {"a.mtx": matrix_text(counts)})
+        np.savetxt(labels, GROUPS[:79])
+
+    with pytest.raises(DataError, match=r"for each of the 80 cells of sub_set-720\.archive, got 79"):
+        load("selected_720", write, "sub_set-720.archive", "labels.txt", shape=(80, 7))
 
 
 def write_archive(path, x, symbols):

@@ -11,7 +11,7 @@ from IPython.display import Markdown
 
 from scgen_book import claims, experiments, notebooks, parameters, record, results
 from scgen_book.chapters.dr_a import figures, files, findings, tables, trained
-from scgen_book.chapters.dr_a.takeaways import takeaways
+from scgen_book.chapters.dr_a.takeaways import caveats, takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.dr_a import cases, codes, defects, guards, parts, training
 from scgen_book.experiments.rows import Rows
@@ -334,6 +334,17 @@ def test_takeaways_follow_the_numbers(told):
     assert "**mine stands in** for the paper's data" in one
     assert "**Dual matching**: none." in one
     assert "Fewer than three seeds" not in one
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("zeisel_4000", "**zeisel_4000 is kindred data**"), ("macosko_720", None), ("zeisel_720", None)],
+)
+def test_the_papers_cells_are_not_called_a_stand_in(told, name, line):
+    of = everything(told)
+    lines = caveats(trained.Trained(dataclasses.replace(of.case, about={"name": name}), of.values))
+    assert not any("stands in" in text for text in lines)
+    assert [text for text in lines if "kindred" in text and text.startswith(line or "-")] == lines[: bool(line)]
 
 
 def test_the_guards_and_too_few_seeds_are_told(told):

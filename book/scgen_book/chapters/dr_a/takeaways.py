@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from scgen_book import results
 from scgen_book.chapters.dr_a.findings import ends, notes
 from scgen_book.chapters.dr_a.tables import MODELS, by_part
 from scgen_book.chapters.dr_a.trained import Trained, long_form
@@ -82,7 +83,10 @@ def scale(trained: Trained) -> str:
 def caveats(trained: Trained) -> list[str]:
     """Say where the data are not the paper's, and where seeds are too few."""
     lines, name = [], trained.case.about["name"]
-    if name != "zeisel_720":
+    of_the_table = [claim for claim in results.claims("lin2020") if claim.id.startswith("dra.table2.")]
+    if any(name in claim.kindred for claim in of_the_table):
+        lines.append(f"**{name} is kindred data**: cells of the paper, another choice of genes. Its verdicts say so.")
+    elif all(name != claim.dataset for claim in of_the_table):
         lines.append(
             f"**{name} stands in** for the paper's data: no number of it reproduces or contradicts the paper's table."
         )

@@ -19,12 +19,12 @@ from scgen_lib.errors import DataError, ParameterError
 SETTINGS = ("labels", "transpose", "label_set", "X_dim", "hvg_on", "fast", "batch_size")
 #: Names of sets of labels: two of the Zeisel data, and that of any other data.
 LABELS = ("group9", "level1", "cell types")
-#: Names of the released code for data that the authors alone have distributed.
-DISTRIBUTED = {
-    "Macosko": "Macosko-44k (mouse retina)",
-    "10x_68k": "Zheng-68k (PBMC; all genes of these cells are registered as pbmc68k)",
-    "10x_73k": "Zheng-73k (sorted blood cells)",
-    "Rosenberg": "Rosenberg-156k (mouse brain and spinal cord)",
+#: Names of the released code for data whose 720 genes the authors distribute with it.
+SELECTED = {
+    "Macosko": "macosko_720",
+    "10x_68k": "10x_68k_720",
+    "10x_73k": "10x_73k_720",
+    "Rosenberg": "rosenberg_720",
 }
 
 
@@ -74,13 +74,13 @@ class Case:
 
 
 def stands_for(name: str) -> str:
-    """Return the data set that a name stands for: Zeisel for the authors' matrix, or what is nearest to it.
+    """Return the data set that a name stands for: one of the released code for the authors' matrix.
 
-    That is the matrix, downloaded if need be, else the same cells with more genes, of which the most variable are
-    taken. A row names what it is of, so that it is not taken for one of the others.
+    Of Zeisel, where the matrix cannot be downloaded, it is the same cells with more genes, of which the most variable
+    are taken. A row names what it is of, so that it is not taken for one of the others.
     """
     if name != "Zeisel":
-        return name
+        return SELECTED.get(name, name)
     for there in ("zeisel_720", "zeisel_4000"):
         with contextlib.suppress(DataError):
             for file in registry.DATASETS[there].sources:
@@ -90,20 +90,8 @@ def stands_for(name: str) -> str:
 
 
 def load(name: str, **own: Any) -> AnnData:
-    """Load a data set by its name here or in the released code; other arguments are those of `data.load`.
-
-    Raises
-    ------
-    DataError
-        If it cannot be had; the sentence says where the authors' own matrices are.
-    """
-    if name in DISTRIBUTED:
-        raise DataError(
-            f"expected a data set that is at hand, got {name!r}, {DISTRIBUTED[name]}, of which the authors distributed "
-            "720 genes with their code (github.com/eugenelin1/DRA, folder data): save matrix and labels as "
-            f'{name.lower()}_720.h5ad with obs["cell_type"] and give that path'
-        )
-    return data.load(stands_for(name), **({} if name == "Zeisel" else own))
+    """Load a data set by its name here or in the released code; other arguments are those of `data.load`."""
+    return data.load(stands_for(name), **({} if name == "Zeisel" or name in SELECTED else own))
 
 
 def prepare(dataset: str, seed: int, settings: Mapping) -> Case:
