@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 from anndata import AnnData
 
 from scgen_lib.models.cvae import CVAE
@@ -21,14 +20,7 @@ SMALL = {
 }
 FIT = {name: {"epochs": 1, "batch_size": 8} for name in SMALL} | {"scgan": {"steps": 1, "batch_size": 8}}
 each = pytest.mark.parametrize("name", SMALL)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """So few updates are sooner done than compiled."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 def cells(x):

@@ -45,6 +45,7 @@ def differences(pinned: dict, made: dict, atol: float = ATOL) -> list[dict]:
     return missing + left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PINNED["cases"])
 def test_a_training_comes_to_what_it_came_to_before(made, case):
     pinned, now = PINNED["cases"][case], made["cases"][case]

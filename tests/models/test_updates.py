@@ -87,7 +87,8 @@ def assert_same_updates(made, by_formula, batches, *, jit, rate):
 
 
 STEPS = 4
-COMPILED = pytest.mark.parametrize("jit", [False, True], ids=["tensorflow", "xla"])
+XLA = pytest.param(True, marks=pytest.mark.slow, id="xla")  # compiling is most of what it takes
+COMPILED = pytest.mark.parametrize("jit", [pytest.param(False, id="tensorflow"), XLA])
 VARIANTS = pytest.mark.parametrize("variant", ["faithful", "repaired"])
 
 

@@ -15,6 +15,7 @@ from scgen_lib.models.dca import DCA
 from scgen_lib.models.dca.net import DCANet
 from scgen_lib.models.dca.settings import AE_TYPES, DCASettings
 
+pytestmark = pytest.mark.usefixtures("eager")
 # trainable parameters as published in the layer table, for G genes: slope and intercept
 TRAINABLE = {
     "normal": (129, 4416),
@@ -129,7 +130,8 @@ def test_posterior_is_at_least_the_prior(adata, fitted):
     np.testing.assert_array_equal(p["latent"], fitted.embed(adata))
 
 
-def test_training_by_xla_lowers_the_loss_on_cells_not_seen(adata, monkeypatch):
+@pytest.mark.slow
+def test_training_by_xla_lowers_the_loss_on_cells_not_seen(adata, monkeypatch, traced):
     train, test = adata[:150].copy(), adata[150:].copy()
     train = drop_empty(train)
     test = test[:, train.var_names].copy()

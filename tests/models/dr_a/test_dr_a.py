@@ -17,6 +17,7 @@ from scgen_lib.models.dr_a.net import DRANet
 from scgen_lib.models.dr_a.settings import DRASettings
 from scgen_lib.preprocess import legacy_split
 
+pytestmark = pytest.mark.usefixtures("eager")
 SMALL = {"latent_dim": 3, "hidden": [12], "disc_hidden": [8]}
 DEEP = {"latent_dim": 2, "hidden": [512] * 4, "disc_hidden": [32] * 4}
 # ε = 1e-10 inside the logarithm and float32 sums over 128 logits
@@ -49,10 +50,7 @@ def faithful(adata):
 
 @pytest.fixture(scope="module")
 def repaired(adata):
-    """By XLA, which takes longer to compile than so few updates without it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DRANet, "jit", True)
-        return model("repaired").fit(adata, epochs=2, batch_size=16)
+    return model("repaired").fit(adata, epochs=2, batch_size=16)
 
 
 def numbers(weights):
