@@ -236,10 +236,16 @@ def site(html):
 
 def addresses(site, html):
     content = yaml.safe_load((provenance.ROOT / "_toc.yml").read_text())
-    chapters = [chapter["file"] for part in content["parts"] for chapter in part["chapters"]]
-    found = [content["root"], *chapters]
+    found = [content["root"], *(file for part in content["parts"] for file in files(part["chapters"]))]
     assert all((html / f"{name}.html").exists() for name in found)
     return [f"{site}{name}.html" for name in found]
+
+
+def files(listed):
+    """The pages of a part of the contents, with those below them."""
+    for entry in listed:
+        yield entry["file"]
+        yield from files(entry.get("sections", ()))
 
 
 def visit(browser, address, size):
