@@ -47,7 +47,7 @@ MANY = "for i in range(40):\n    print('line', i)"
 SHOWN = """\
 from IPython.display import Markdown
 
-Markdown("\\n".join(f"- **Takeaway {i}**: pbmc68k_reduced has 700 cells." for i in range(7)))"""
+Markdown("\\n".join(f"- **Takeaway {i}**: pbmc68k_reduced, 765 genes." for i in range(7)))"""
 AXE = provenance.ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 # What TensorFlow and what it is made of say for themselves.
 LOG_LINE = re.compile(r"oneDNN|absl::Initialize|\b\w+\.cc:\d+\]|cuInit|cudart|computation_placer|TF-TRT|TqdmWarning")
@@ -394,7 +394,7 @@ def test_a_chapter_begins_with_its_edition_its_answer_and_its_takeaways(built):
     assert answer.strong.text == expected.sentence
     assert [item.text for item in answer.select("li")] == list(expected.takeaways)
     assert [item.strong.text for item in box.select("li")] == [f"Takeaway {i}" for i in range(7)]
-    assert "pbmc68k_reduced has 700 cells." in box.text
+    assert "700 human blood cells, 765 genes." in box.text
     assert "dropdown" in box["class"]  # below an answer that says something
     # they stand there alone
     assert soup.get_text().count("Takeaway 3") == 1

@@ -34,6 +34,7 @@ def dress(app: Sphinx, docname: str, source: list[str]) -> None:
         "citation": citation(Path(app.srcdir), page),
     }
     for cell in cells:
+        name(cell)
         fold(cell)
         describe(cell)
     blocks = {"question": question(cells[0])} | blocks
@@ -94,6 +95,16 @@ def citation(root: Path, page: str) -> str:
     found = [entries[papers[page]]] if page in papers else []
     bibtex = "\n\n".join([*found, f"@software{{scgen_lib,\n{lines}\n}}"])
     return f"````{{admonition}} Cite\n:class: tip dropdown\n```bibtex\n{bibtex}\n```\n````\n"
+
+
+def name(cell: dict) -> None:
+    """Let outputs call data sets by their names, not by their ids."""
+    from scgen_book.pages import named
+
+    for out in cell.get("outputs", ()):
+        for kind, of in (("text/html", named.in_html), ("text/markdown", named.in_markdown)):
+            if kind in out.get("data", {}):
+                out["data"][kind] = of("".join(out["data"][kind]))
 
 
 def fold(cell: dict) -> None:

@@ -101,7 +101,7 @@ def score_panels(table: pd.DataFrame, score: str) -> Figure:
         y = np.arange(len(part))[::-1]
         ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label=run)
         ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
-        ax.set(yticks=y, yticklabels=part["method"], title=name)
+        ax.set(yticks=y, yticklabels=part["method"], title=plain(name))
     panels[-1, 0].set_xlabel(plain(score))
     fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
