@@ -8,6 +8,7 @@ import functools
 import http.server
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -399,6 +400,24 @@ def test_a_chapter_begins_with_its_edition_its_answer_and_its_takeaways(built):
     # they stand there alone
     assert soup.get_text().count("Takeaway 3") == 1
     assert "What this run shows" not in soup.get_text()
+
+
+def test_a_chapter_says_whether_to_use_its_method_and_where_it_ran(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    advice, environment = soup.select_one(".admonition.advice"), soup.select(".admonition.dropdown")[-2]
+    assert soup.select_one(".admonition.answer") in advice.find_all_previous("div")
+    assert "scVI" in advice.text
+    assert advice.select("a.reference")
+    facts = {row.td.text: row.find_all("td")[1].text for row in environment.select("tbody tr")}
+    assert facts["python"] == platform.python_version()
+    assert {"tensorflow", "keras", "numpy", "scanpy", "processor", "cores", "GPU"} <= set(facts)
+
+
+def test_a_chapter_ends_with_an_exercise_whose_solution_is_folded(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    exercise = soup.select(".admonition.exercise")[-1]
+    assert exercise.find_previous("h2").text.startswith("Exercises")
+    assert "from scgen_lib" in exercise.select_one("details pre").text
 
 
 def test_a_chapter_says_how_to_cite_it_and_folds_what_is_long(built):

@@ -18,29 +18,33 @@ FIRST = 5
 
 
 def dress(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the answer of the record below a chapter's question, then what this run shows, files and citation.
+    """Put the answer of the record below a chapter's question, then advice, what this run shows, files and the like.
 
-    What is long is folded.
+    What is long is folded, and the exercises stand last.
     """
     if not docname.startswith(EXECUTED):
         return
     notebook, page = json.loads(source[0]), docname.removeprefix(EXECUTED)
     cells = notebook["cells"]
-    answer, files = (_generated(app, folder, page) for folder in ("answers", "downloads"))
+    for cell in cells:
+        name(cell)
+    parts = ("answers", "advice", "downloads", "environment")
+    answer, advice, files, environment = (_read(app, "book/generated", folder, page) for folder in parts)
     blocks = {
         "answer": answer,
+        "advice": advice,
         "key-takeaways": takeaways(cells, folded="\n- " in answer),
         "downloads": files,
+        "environment": environment,
         "citation": citation(Path(app.srcdir), page),
     }
     for cell in cells:
-        name(cell)
         fold(cell)
         describe(cell)
     blocks = {"question": question(cells[0])} | blocks
-    cells[0:0] = [
-        {"cell_type": "markdown", "id": name, "metadata": {}, "source": text} for name, text in blocks.items() if text
-    ]
+    cells[0:0] = [_cell(id_, text) for id_, text in blocks.items() if text]
+    if exercises := _read(app, "book/exercises", page):
+        cells.append(_cell("exercises", f"## Exercises\n\n{exercises}"))
     source[0] = json.dumps(notebook)
 
 
@@ -52,8 +56,13 @@ def question(cell: dict) -> str:
     return "\n\n".join(first)
 
 
-def _generated(app: Sphinx, folder: str, page: str) -> str:
-    path = Path(app.srcdir, "book/generated", folder, f"{page}.md")
+def _cell(id_: str, text: str) -> dict:
+    return {"cell_type": "markdown", "id": id_, "metadata": {}, "source": text}
+
+
+def _read(app: Sphinx, *parts: str) -> str:
+    """Return what stands in the file of Markdown of a page, or nothing where there is none."""
+    path = Path(app.srcdir, *parts).with_suffix(".md")
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 

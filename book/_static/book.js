@@ -67,6 +67,9 @@ function nameByWords() {
   for (const button of document.querySelectorAll("summary[aria-label], button[aria-label]")) {
     if (button.innerText.trim()) button.removeAttribute("aria-label");
   }
+  for (const toggle of document.querySelectorAll(".has-children > details > summary")) {
+    toggle.setAttribute("aria-label", `Pages below ${toggle.closest("li").querySelector("a").innerText}`);
+  }
   for (const icon of document.querySelectorAll(".theme-switch[title]")) {
     icon.setAttribute("aria-hidden", "true");
     icon.removeAttribute("title");

@@ -15,7 +15,7 @@ from scgen_book import claims, markdown, originals, parameters, record
 from scgen_book.answers import Answer
 from scgen_book.batch import editions, executed, runner
 from scgen_book.cells import read_notebook
-from scgen_book.pages import answers, downloads, findings, recorded, scorecard
+from scgen_book.pages import answers, boxes, downloads, findings, recorded, scorecard
 from scgen_book.record import agreement
 from scgen_lib import files
 from scgen_lib.errors import InputError
@@ -67,6 +67,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         files.write_atomically(GENERATED / name, content)
     downloads.write(entries, GENERATED)
     answers.write(answered, GENERATED)
+    boxes.write(entries, GENERATED)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
