@@ -11,8 +11,6 @@ from sphinx.application import Sphinx
 EXECUTED = "book/executed/"
 
 
-# Longer outputs are folded: lines of text, and rows of a table that does not fold by itself.
-LONGEST_TEXT, LONGEST_TABLE = 25, 25
 # So many takeaways are seen at once.
 FIRST = 5
 
@@ -24,6 +22,8 @@ def dress(app: Sphinx, docname: str, source: list[str]) -> None:
     """
     if not docname.startswith(EXECUTED):
         return
+    from scgen_book.pages import folding
+
     notebook, page = json.loads(source[0]), docname.removeprefix(EXECUTED)
     cells = notebook["cells"]
     for cell in cells:
@@ -38,8 +38,8 @@ def dress(app: Sphinx, docname: str, source: list[str]) -> None:
         "environment": environment,
         "citation": citation(Path(app.srcdir), page),
     }
+    folding.fold(cells)
     for cell in cells:
-        fold(cell)
         describe(cell)
     blocks = {"question": question(cells[0])} | blocks
     cells[0:0] = [_cell(id_, text) for id_, text in blocks.items() if text]
@@ -114,19 +114,6 @@ def name(cell: dict) -> None:
         for kind, of in (("text/html", named.in_html), ("text/markdown", named.in_markdown)):
             if kind in out.get("data", {}):
                 out["data"][kind] = of("".join(out["data"][kind]))
-
-
-def fold(cell: dict) -> None:
-    """Fold the source of the cell that sets an edition's parameters, and a long output."""
-    tags = cell["metadata"].setdefault("tags", [])
-    if "injected-parameters" in tags:
-        tags.append("hide-input")
-    for out in cell.get("outputs", ()):
-        table, text = ("".join(out.get("data", {}).get(f"text/{kind}", "")) for kind in ("html", "plain"))
-        text = "".join(out.get("text", "" if table else text))
-        rows = 0 if "<details" in table else table.count("<tr")
-        if (rows > LONGEST_TABLE or text.count("\n") > LONGEST_TEXT) and "hide-output" not in tags:
-            tags.append("hide-output")
 
 
 def describe(cell: dict) -> None:
