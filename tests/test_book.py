@@ -6,6 +6,7 @@ has built is opened as well, if there is one.
 
 import functools
 import http.server
+import io
 import json
 import os
 import platform
@@ -19,7 +20,9 @@ from pathlib import Path
 
 import bs4
 import nbformat
+import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 import yaml
 
@@ -342,6 +345,20 @@ def test_a_chapter_is_read_at_one_sitting(seen):
         if address.startswith(of) and page["screens"] > most
     }
     assert long == {}
+
+
+def test_a_figure_is_dark_in_the_dark(browser, site):
+    page, _ = visit(browser, f"{site}book/executed/dca.html", DESK)
+    figure = page.locator(".bd-article .cell_output img").first
+    paper = {}
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.locator(f'html[data-theme="{theme}"]').wait_for(state="attached")
+        shot = PIL.Image.open(io.BytesIO(figure.screenshot())).convert("L")
+        paper[theme] = np.median(np.asarray(shot))
+    page.close()
+    assert paper["light"] > 240
+    assert paper["dark"] < 40
 
 
 def test_a_figure_that_a_link_leads_to_is_seen_also_where_it_is_folded(browser, site, html):

@@ -19,6 +19,7 @@ from scgen_book.plots.diagram import diagram, network_diagram
 from scgen_book.plots.embedding import (
     cluster_table,
     embedding_panels,
+    joint_embedding,
     score_panels,
     silhouette_bars,
     simulated_embeddings,
@@ -68,6 +69,7 @@ __all__ = [
     "gap_table",
     "gene_agreement",
     "history_panels",
+    "joint_embedding",
     "logit_histograms",
     "loss_curves",
     "loss_parts",
