@@ -24,6 +24,7 @@ from scgen_book.plots.embedding import (
     silhouette_bars,
     simulated_embeddings,
 )
+from scgen_book.plots.pointed import hover
 from scgen_book.plots.simulation import (
     augmentation_curve,
     cell_images,
@@ -69,6 +70,7 @@ __all__ = [
     "gap_table",
     "gene_agreement",
     "history_panels",
+    "hover",
     "joint_embedding",
     "logit_histograms",
     "loss_curves",

@@ -43,7 +43,9 @@ def test_real_and_generated_cells_are_drawn_side_by_side(monkeypatch):
     made.obs["cell_type"] = held.labels[rows][:20]
     model = SimpleNamespace(simulate=lambda wanted, seed: made, labels=[LARGE, SMALL])
     monkeypatch.setattr(models, "like", lambda *_: 20)
-    joint.figure(model, held, {"seed": 0})
+    named = joint.figure(model, held, {"seed": 0}).data
+    assert named.count("<circle ") == 50
+    assert named.count("<title>generated: B</title>") == (made.obs["cell_type"] == LARGE).sum()
     *panels, bar = plt.gcf().axes
     assert [ax.get_title() for ax in panels[:2]] == ["real", "generated"]
     assert [len(ax.collections[0].get_offsets()) for ax in panels] == [50] * 4

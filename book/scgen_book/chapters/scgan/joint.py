@@ -1,7 +1,7 @@
 """The paper's Figure 2: real and generated cells in one t-SNE, by class and by a marker gene."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.manifold import TSNE
@@ -14,9 +14,14 @@ from scgen_lib.metrics import conditional, realism
 from scgen_lib.metrics.arrays import dense
 from scgen_lib.models.scgan import ScGAN
 
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
-def figure(model: ScGAN, case: Case, values: Mapping[str, Any]) -> None:
-    """Draw the cells that figures show beside as many of a model; components are fixed on training cells.
+
+def figure(model: ScGAN, case: Case, values: Mapping[str, Any]) -> "HTML":
+    """Draw the cells that figures show beside as many of a model, and return them with a name each.
+
+    Components are fixed on training cells.
 
     Raises
     ------
@@ -33,12 +38,15 @@ def figure(model: ScGAN, case: Case, values: Mapping[str, Any]) -> None:
     flat = TSNE(init="pca", perplexity=min(30, len(stacked) // 4), random_state=values["seed"]).fit_transform(stacked)
     cut = real.shape[0]
     told = made.obs["cell_type"].astype(str).to_numpy() if model.labels else np.repeat("no class", made.n_obs)
+    points = dict(zip(sides, (flat[:cut], flat[cut:]), strict=True))
+    labels = dict(zip(sides, (case.labels[case.part == case.looked], told), strict=True))
     plots.joint_embedding(
-        dict(zip(sides, (flat[:cut], flat[cut:]), strict=True)),
-        dict(zip(sides, (case.labels[case.part == case.looked], told), strict=True)),
+        points,
+        labels,
         {name: dense(name, x[:, [gene]]).ravel() for name, x in logs.items()},
         f"{case.cells.var_names[gene]}, marker of {of}",
     )
+    return plots.hover(points, labels)
 
 
 def marker(case: Case) -> tuple[int, str]:
