@@ -6,8 +6,10 @@ has built is opened as well, if there is one.
 
 import functools
 import http.server
+import io
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,11 +20,14 @@ from pathlib import Path
 
 import bs4
 import nbformat
+import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 import yaml
 
 from scgen_book import answers, claim_tables, claims, pages, provenance, record, sources
+from scgen_book.answers import cards
 from scgen_book.batch import editions, runner
 from scgen_book.pages import scorecard
 
@@ -30,6 +35,9 @@ LINKS = provenance.ROOT / "tools" / "check_pages.py"
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
+SCREEN = 800
+# How many screens of a desk a page may have; what a chapter or the scorecard has beyond stands folded.
+SCREENS = {"book/executed/": 15, "book/scorecard": 12}
 RECORDS = """\
 run = results.Run("dca", parameters={"edition": edition}, seed=seed, out=out)
 for seed in range(5):
@@ -41,13 +49,14 @@ import matplotlib.pyplot as plt
 
 plt.figure(figsize=(12, 3))
 plt.plot([1, 3, 2]);"""
+TALL = FIGURE.replace("(12, 3)", "(4, 6)")
 CAPTION = "Two lines of dropout."
 LONG = "print('a long line ' * 60)"
 MANY = "for i in range(40):\n    print('line', i)"
 SHOWN = """\
 from IPython.display import Markdown
 
-Markdown("\\n".join(f"- **Takeaway {i}**: pbmc68k_reduced has 700 cells." for i in range(7)))"""
+Markdown("\\n".join(f"- **Takeaway {i}**: pbmc68k_reduced, 765 genes." for i in range(7)))"""
 AXE = provenance.ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 # What TensorFlow and what it is made of say for themselves.
 LOG_LINE = re.compile(r"oneDNN|absl::Initialize|\b\w+\.cc:\d+\]|cuInit|cudart|computation_placer|TF-TRT|TqdmWarning")
@@ -66,12 +75,16 @@ def project(tmp_path_factory, write_notebook):
     figure = nbformat.v4.new_code_cell(
         FIGURE, metadata={"tags": ["landing"], "mystnb": {"figure": {"caption": CAPTION, "name": "fig-dca-a1-bars"}}}
     )
+    further = nbformat.v4.new_code_cell(
+        TALL, metadata={"mystnb": {"figure": {"caption": "A tall one. Nothing else.", "name": "fig-dca-tall"}}}
+    )
     tags = {"tags": ["takeaways"]}
+    sections = [nbformat.v4.new_markdown_cell(f"## {name}") for name in ("To know", "Results")]
     shown = [
         nbformat.v4.new_markdown_cell("## What this run shows", metadata=tags),
         nbformat.v4.new_code_cell(SHOWN, metadata=tags),
     ]
-    write_notebook(root / "notebooks" / "dca.ipynb", RECORDS, figure, LONG, MANY, *shown, text=text)
+    write_notebook(root / "notebooks" / "dca.ipynb", RECORDS, figure, LONG, MANY, *sections, further, *shown, text=text)
     edition = {"dca": {"notebook": "notebooks/dca.ipynb", "page": "dca", "parameters": {}}}
     (root / "workflow" / "editions").mkdir(parents=True)
     (root / "workflow" / "editions" / "quick.yml").write_text(yaml.safe_dump(edition))
@@ -116,7 +129,7 @@ def test_the_gate_names_a_run_that_is_missing(inside, tmp_path, monkeypatch):
 def test_the_gate_names_a_run_that_failed(inside, monkeypatch):
     entry = json.loads((inside / "results/quick/dca/run.json").read_text())
     monkeypatch.setattr(pages, "_read", lambda path: entry | {"status": "failed", "error": "ValueError: no cells"})
-    assert refusal().startswith("Run dca of edition quick failed with ValueError: no cells, in code cell 8 of 8; see ")
+    assert refusal().startswith("Run dca of edition quick failed with ValueError: no cells, in code cell 9 of 9; see ")
 
 
 def test_the_gate_names_a_run_that_is_out_of_date(inside, monkeypatch):
@@ -166,9 +179,9 @@ def test_a_claim_links_to_its_figure_or_else_to_its_chapter(inside):
     pages.write("quick")
     rows = {m[1]: line for line in (inside / "book/generated/scorecard.md").read_text().splitlines()
             if (m := re.search(r'id="([^"]+)"', line))}  # fmt: skip
-    assert "<br>{numref}`Fig. %s <fig-dca-a1-bars>` | " in rows["dca.fig2.g2.true"]
+    assert "<br>{numref}`Fig. %s <fig-dca-a1-bars>` <details" in rows["dca.fig2.g2.true"]
     # this chapter does not draw the loss
-    assert "<br>{doc}`chapter </book/executed/dca>` | " in rows["dca.fig2.g2.epochs"]
+    assert "<br>{doc}`chapter </book/executed/dca>` <details" in rows["dca.fig2.g2.epochs"]
 
 
 def test_the_ledger_says_what_ran_on_what(inside):
@@ -236,10 +249,16 @@ def site(html):
 
 def addresses(site, html):
     content = yaml.safe_load((provenance.ROOT / "_toc.yml").read_text())
-    chapters = [chapter["file"] for part in content["parts"] for chapter in part["chapters"]]
-    found = [content["root"], *chapters]
+    found = [content["root"], *(file for part in content["parts"] for file in files(part["chapters"]))]
     assert all((html / f"{name}.html").exists() for name in found)
     return [f"{site}{name}.html" for name in found]
+
+
+def files(listed):
+    """The pages of a part of the contents, with those below them."""
+    for entry in listed:
+        yield entry["file"]
+        yield from files(entry.get("sections", ()))
 
 
 def visit(browser, address, size):
@@ -281,6 +300,7 @@ def seen(browser, site, html):
                 ").map(table => table.innerText.slice(0, 80))"
             ),
         }
+        facts["screens"] = page.evaluate("document.documentElement.scrollHeight") / SCREEN
         page.set_viewport_size(PHONE)
         facts["width"] = page.evaluate("document.documentElement.scrollWidth")
         facts["squeezed"] = page.evaluate(
@@ -315,6 +335,39 @@ def test_the_chapter_has_figures(seen):
 
 def test_no_page_is_wider_than_a_phone(seen):
     assert {a: page["width"] for a, page in seen.items() if page["width"] > PHONE["width"]} == {}
+
+
+def test_a_chapter_is_read_at_one_sitting(seen):
+    long = {
+        address: page["screens"]
+        for address, page in seen.items()
+        for of, most in SCREENS.items()
+        if address.startswith(of) and page["screens"] > most
+    }
+    assert long == {}
+
+
+def test_a_figure_is_dark_in_the_dark(browser, site):
+    page, _ = visit(browser, f"{site}book/executed/dca.html", DESK)
+    figure = page.locator(".bd-article .cell_output img").first
+    paper = {}
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.locator(f'html[data-theme="{theme}"]').wait_for(state="attached")
+        shot = PIL.Image.open(io.BytesIO(figure.screenshot())).convert("L")
+        paper[theme] = np.median(np.asarray(shot))
+    page.close()
+    assert paper["light"] > 240
+    assert paper["dark"] < 40
+
+
+def test_a_figure_that_a_link_leads_to_is_seen_also_where_it_is_folded(browser, site, html):
+    found = bs4.BeautifulSoup((html / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    label = found.select("details.hide figure[id]")[-1]["id"]
+    page, faults = visit(browser, f"{site}book/executed/dca.html#{label}", DESK)
+    page.locator(f"#{label} img").wait_for(state="visible")
+    assert faults == []
+    page.close()
 
 
 def test_a_figure_keeps_its_shape_on_a_phone(seen):
@@ -382,17 +435,35 @@ def test_a_chapter_begins_with_its_edition_its_answer_and_its_takeaways(built):
     assert re.fullmatch(r"\d+ s", seconds)
     answer, box = soup.select_one(".admonition.answer"), soup.select_one(".admonition.tip")
     assert answer.find_all_previous("h1")
-    assert not box.find_all_previous("h2")
+    assert not [head for head in box.find_all_previous("h2") if head.find_parent("article")]
     assert answer in box.find_all_previous("div")
     expected = answers.answer("dca")
     assert answer.strong.text == expected.sentence
     assert [item.text for item in answer.select("li")] == list(expected.takeaways)
     assert [item.strong.text for item in box.select("li")] == [f"Takeaway {i}" for i in range(7)]
-    assert "pbmc68k_reduced has 700 cells." in box.text
+    assert "700 human blood cells, 765 genes." in box.text
     assert "dropdown" in box["class"]  # below an answer that says something
     # they stand there alone
     assert soup.get_text().count("Takeaway 3") == 1
     assert "What this run shows" not in soup.get_text()
+
+
+def test_a_chapter_says_whether_to_use_its_method_and_where_it_ran(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    advice, environment = soup.select_one(".admonition.advice"), soup.select(".admonition.dropdown")[-2]
+    assert soup.select_one(".admonition.answer") in advice.find_all_previous("div")
+    assert "scVI" in advice.text
+    assert advice.select("a.reference")
+    facts = {row.td.text: row.find_all("td")[1].text for row in environment.select("tbody tr")}
+    assert facts["python"] == platform.python_version()
+    assert {"tensorflow", "keras", "numpy", "scanpy", "processor", "cores", "GPU"} <= set(facts)
+
+
+def test_a_chapter_ends_with_an_exercise_whose_solution_is_folded(built):
+    soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
+    exercise = soup.select(".admonition.exercise")[-1]
+    assert exercise.find_previous("h2").text.startswith("Exercises")
+    assert "from scgen_lib" in exercise.select_one("details pre").text
 
 
 def test_a_chapter_says_how_to_cite_it_and_folds_what_is_long(built):
@@ -416,9 +487,11 @@ def test_the_landing_page_counts_the_verdicts(browser, site):
     page.close()
 
 
-def test_the_landing_page_takes_the_figure_of_a_chapter(built):
-    page = (built / "book" / "index.html").read_text()
-    assert CAPTION in page
+def test_the_landing_page_has_a_figure_of_the_record_on_a_card(built):
+    soup = bs4.BeautifulSoup((built / "book" / "index.html").read_text(), "html.parser")
+    (image,) = soup.select(".sd-card img")
+    found = cards.card("dca")
+    assert all(f"{name} {mean:.2f}" in image["alt"] for name, (mean, *_) in found.scores.items())
     assert (built / "_images" / "dca.png").exists()
 
 
@@ -444,7 +517,8 @@ def test_the_downloaded_scorecard_equals_the_page(html):
     shown = []
     for badge in soup.select(".verdict[data-paper]"):
         claim, *cells = badge.find_parent("tr").find_all("td")
-        source = claim.small.extract()
+        source = claim.details.extract()
+        source.summary.extract()
         if claim.a:  # of the figure or the chapter
             claim.a.extract()
         claim = text_of(claim).removesuffix(" (sanity)")

@@ -225,6 +225,31 @@ def test_the_python_that_readme_and_book_print_works(original, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+# Modules of the library that nobody imports: how others are made, and the command line.
+WITHOUT_PAGE = {
+    "_version", "backend", "cli", "data.datasets", "data.readers", "data.recipes", "data.registry", "data.sources",
+    "data.splatter_parameters", "data.splatter_paths", "environment", "files", "models", "training.arrays",
+    "training.checkpoint", "training.loop", "training.model", "training.parallel", "training.search",
+    "training.windows", "values",
+}  # fmt: skip
+
+
+def test_each_module_of_the_library_has_a_page_that_its_overview_and_the_contents_list():
+    book, library = provenance.ROOT / "book", provenance.ROOT / "scgen_lib"
+    paths = [path.relative_to(library).with_suffix("") for path in library.rglob("*.py")]
+    modules = {".".join(path.parts).removesuffix("__init__").removesuffix(".") for path in paths} - {""}
+    # what a model's class is in is described by its package
+    modules = {name for name in modules if not re.fullmatch(r"models\.\w+\.model", name)}
+    pages = {path.stem if path.suffix == ".md" else path.name: path for path in (book / "api").iterdir()}
+    assert set(pages) == modules - WITHOUT_PAGE
+    assert modules >= WITHOUT_PAGE
+    for name, path in pages.items():
+        assert f".. automodule:: scgen_lib.{name}\n" in path.read_text()
+    listed = re.findall(r"^   scgen_lib\.(\S+)$", (book / "api.md").read_text(), re.MULTILINE)
+    contents = re.findall(r"- file: book/api/(\S+)$", (provenance.ROOT / "_toc.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(contents) == sorted(pages)
+
+
 def test_the_entry_for_the_registry_is_that_of_this_version():
     import tomllib
 

@@ -11,35 +11,40 @@ from sphinx.application import Sphinx
 EXECUTED = "book/executed/"
 
 
-# Longer outputs are folded: lines of text, and rows of a table that does not fold by itself.
-LONGEST_TEXT, LONGEST_TABLE = 25, 25
 # So many takeaways are seen at once.
 FIRST = 5
 
 
 def dress(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the answer of the record below a chapter's question, then what this run shows, files and citation.
+    """Put the answer of the record below a chapter's question, then advice, what this run shows, files and the like.
 
-    What is long is folded.
+    What is long is folded, and the exercises stand last.
     """
     if not docname.startswith(EXECUTED):
         return
+    from scgen_book.pages import folding
+
     notebook, page = json.loads(source[0]), docname.removeprefix(EXECUTED)
     cells = notebook["cells"]
-    answer, files = (_generated(app, folder, page) for folder in ("answers", "downloads"))
+    for cell in cells:
+        name(cell)
+    parts = ("answers", "advice", "downloads", "environment")
+    answer, advice, files, environment = (_read(app, "book/generated", folder, page) for folder in parts)
     blocks = {
         "answer": answer,
+        "advice": advice,
         "key-takeaways": takeaways(cells, folded="\n- " in answer),
         "downloads": files,
+        "environment": environment,
         "citation": citation(Path(app.srcdir), page),
     }
+    folding.fold(cells)
     for cell in cells:
-        fold(cell)
         describe(cell)
     blocks = {"question": question(cells[0])} | blocks
-    cells[0:0] = [
-        {"cell_type": "markdown", "id": name, "metadata": {}, "source": text} for name, text in blocks.items() if text
-    ]
+    cells[0:0] = [_cell(id_, text) for id_, text in blocks.items() if text]
+    if exercises := _read(app, "book/exercises", page):
+        cells.append(_cell("exercises", f"## Exercises\n\n{exercises}"))
     source[0] = json.dumps(notebook)
 
 
@@ -51,8 +56,13 @@ def question(cell: dict) -> str:
     return "\n\n".join(first)
 
 
-def _generated(app: Sphinx, folder: str, page: str) -> str:
-    path = Path(app.srcdir, "book/generated", folder, f"{page}.md")
+def _cell(id_: str, text: str) -> dict:
+    return {"cell_type": "markdown", "id": id_, "metadata": {}, "source": text}
+
+
+def _read(app: Sphinx, *parts: str) -> str:
+    """Return what stands in the file of Markdown of a page, or nothing where there is none."""
+    path = Path(app.srcdir, *parts).with_suffix(".md")
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
@@ -96,17 +106,14 @@ def citation(root: Path, page: str) -> str:
     return f"````{{admonition}} Cite\n:class: tip dropdown\n```bibtex\n{bibtex}\n```\n````\n"
 
 
-def fold(cell: dict) -> None:
-    """Fold the source of the cell that sets an edition's parameters, and a long output."""
-    tags = cell["metadata"].setdefault("tags", [])
-    if "injected-parameters" in tags:
-        tags.append("hide-input")
+def name(cell: dict) -> None:
+    """Let outputs call data sets by their names, not by their ids."""
+    from scgen_book.pages import named
+
     for out in cell.get("outputs", ()):
-        table, text = ("".join(out.get("data", {}).get(f"text/{kind}", "")) for kind in ("html", "plain"))
-        text = "".join(out.get("text", "" if table else text))
-        rows = 0 if "<details" in table else table.count("<tr")
-        if (rows > LONGEST_TABLE or text.count("\n") > LONGEST_TEXT) and "hide-output" not in tags:
-            tags.append("hide-output")
+        for kind, of in (("text/html", named.in_html), ("text/markdown", named.in_markdown)):
+            if kind in out.get("data", {}):
+                out["data"][kind] = of("".join(out["data"][kind]))
 
 
 def describe(cell: dict) -> None:

@@ -11,6 +11,8 @@ GLOSSARY, CHAPTERS = "book/glossary", "book/executed/"
 KEPT = re.compile(r"(`[^`]*`|\$[^$]*\$|\{[\w:-]+\}`[^`]*`|\[[^\]]*\](?:\([^)]*\))?|<[^>]*>|\*\*[^*]*\*\*)")
 # A paragraph of prose: no heading, table, directive, fence, label or list of parameters.
 PROSE = re.compile(r"^(?![#|:`(>$~]|\s*$)")
+# Cells of the page that have no prose or are mostly code, or that a reader meets first.
+UNLINKED = ("question", "citation", "downloads", "environment", "exercises")
 # Ordinary words that stand in nearly every sentence in another sense.
 COMMON = {"code", "control", "prior", "epoch", "posterior"}
 
@@ -53,7 +55,7 @@ def link(app: Sphinx, docname: str, source: list[str]) -> None:
         left = [term for term in terms(file.read()) if term not in COMMON]
     notebook = json.loads(source[0])
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown" and cell.get("id") not in ("question", "citation", "downloads"):
+        if cell["cell_type"] == "markdown" and cell.get("id") not in UNLINKED:
             cell["source"] = linked("".join(cell["source"]), left)
     source[0] = json.dumps(notebook)
 

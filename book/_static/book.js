@@ -67,6 +67,9 @@ function nameByWords() {
   for (const button of document.querySelectorAll("summary[aria-label], button[aria-label]")) {
     if (button.innerText.trim()) button.removeAttribute("aria-label");
   }
+  for (const toggle of document.querySelectorAll(".has-children > details > summary")) {
+    toggle.setAttribute("aria-label", `Pages below ${toggle.closest("li").querySelector("a").innerText}`);
+  }
   for (const icon of document.querySelectorAll(".theme-switch[title]")) {
     icon.setAttribute("aria-hidden", "true");
     icon.removeAttribute("title");
@@ -74,10 +77,20 @@ function nameByWords() {
   for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");
 }
 
+// What a link leads to is to be seen, also where it stands folded.
+function openTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target?.closest("details")) return;
+  for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  target.scrollIntoView();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("filters");
   if (form) filterClaims(form);
   reachWhatScrolls();
   nameByWords();
+  openTarget();
 });
+window.addEventListener("hashchange", openTarget);
 window.addEventListener("resize", reachWhatScrolls);

@@ -1,4 +1,6 @@
-"""Names of data sets as people say them; their ids stand in tables."""
+"""Names of data sets as people say them; their ids stand in the last column of tables."""
+
+import re
 
 NAMES = {
     "dca_g2_fig2": "two simulated groups, heavy dropout",
@@ -13,15 +15,42 @@ NAMES = {
     "splat_g6_nodrop": "six simulated groups without dropout",
     "splat_g8_nodrop": "eight simulated groups without dropout",
     "splat_path": "a simulated path",
+    "splatter_g2": "two simulated groups, from R",
+    "splatter_g6": "six simulated groups, from R",
+    "splatter_autoclass": "six simulated groups, from R, 1,000 genes",
+    "umi11": "eleven simulated groups",
+    "baron_human": "human pancreas",
     "baron_mouse": "mouse pancreas",
+    "c_elegans": "worm embryos",
+    "cbmc_citeseq": "human cord blood",
+    "fetal_brain": "mouse fetal brain",
     "goolam": "mouse embryos",
+    "human_kidney": "human kidney",
+    "mouse_bladder": "mouse bladder",
+    "paul": "mouse blood progenitors, 240 genes",
     "paul_full": "mouse blood progenitors",
+    "pbmc3k": "3,000 human blood cells",
+    "pbmc4k": "4,000 human blood cells",
+    "pbmc68k": "68,000 human blood cells",
+    "pbmc68k_labels": "types of 68,000 human blood cells",
     "pbmc68k_reduced": "700 human blood cells",
     "pbmc_facs": "sorted human blood cells",
+    "refseq_mm9": "names of mouse genes",
     "rnamix_celseq2": "mixtures of RNA",
-    "zeisel_720": "mouse cortex, the paper's genes",
+    "sc_celseq2": "three cell lines, CEL-seq2",
+    "sc_dropseq": "three cell lines, Drop-seq",
+    "treutlein": "mouse lung",
+    "worm_neuron": "worm neurons",
+    "zeisel": "mouse cortex, three classes",
     "zeisel_4000": "mouse cortex",
+    "zeisel_720": "mouse cortex, the paper's genes",
+    "zeisel_annotation": "types of mouse cortex cells",
+    "zeisel_full": "mouse cortex, all genes",
+    "zeisel_groups12": "mouse cortex, two classes",
+    "zeisel_toy": "mouse cortex, 200 cells",
 }
+# As a word of its own: no part of another word, of a path or of the name of a file.
+_ID = re.compile(rf"(?<![\w./-])(?:{'|'.join(sorted(NAMES, key=len, reverse=True))})(?![\w/]|[.-]\w)")
 
 
 def people(dataset: str) -> str:
@@ -33,3 +62,8 @@ def listed(datasets: list[str]) -> str:
     """Return names of data sets as a sentence lists them."""
     *first, last = map(people, datasets)
     return f"{'; '.join(first)} and {last}" if first else last
+
+
+def told(text: str) -> str:
+    """Return a text with each id of a data set as people say it."""
+    return _ID.sub(lambda found: NAMES[found.group()], text)

@@ -3,25 +3,19 @@
 All paths are relative to the present folder, the top of the project.
 """
 
-import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
 from scgen_book import claims, markdown, originals, parameters, record
-from scgen_book.answers import Answer
 from scgen_book.batch import editions, executed, runner
 from scgen_book.cells import read_notebook
-from scgen_book.pages import answers, downloads, findings, recorded, scorecard
+from scgen_book.pages import answers, boxes, cards, downloads, findings, recorded, scorecard
 from scgen_book.record import agreement
 from scgen_lib import files
 from scgen_lib.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GENERATED = Path("book/generated")
 
@@ -36,7 +30,8 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
     """
     entries = _in_order(gate(edition, editions_dir=editions_dir))
     runs = [_read(Path("results", edition, entry["run"], "records.json")) for entry in entries]
-    pages = {entry["page"]: _figures(entry["page"]) for entry in entries}
+    pages = {entry["page"]: cards.figures(entry["page"]) for entry in entries}
+    chapters = {entry["page"]: Path(entry["notebook"]).stem for entry in entries}
     places = {page: i for i, page in enumerate(pages)}
     kept, theirs = record.current(), originals.read(Path("benchmarks/originals"))
     table = scorecard.collect(edition, runs, kept)
@@ -48,7 +43,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         "totals.md": scorecard.totals(table),
         "summary.md": scorecard.summary(table),
         "headlines.md": scorecard.drawn(scorecard.headlines(table), GENERATED / "headlines.png"),
-        "papers.md": _cards(pages, table, answered),
+        "papers.md": cards.listing(pages, chapters, table, answered, GENERATED),
         "scorecard.md": scorecard.listing(table, pages),
         "findings-table.md": findings.overview(found),
         "findings.md": findings.listing(found, pages),
@@ -67,6 +62,7 @@ def write(edition: str, *, editions_dir: str = "workflow/editions") -> None:
         files.write_atomically(GENERATED / name, content)
     downloads.write(entries, GENERATED)
     answers.write(answered, GENERATED)
+    boxes.write(entries, GENERATED)
 
 
 def gate(edition: str, *, editions_dir: str = "workflow/editions") -> list[dict]:
@@ -135,40 +131,6 @@ def _ledger(entry: dict) -> str:
         "parameters": " ".join(f"`{name}={value!r}`" for name, value in entry["parameters"].items() if name != "out"),
     }
     return f"## Run {entry['run']}\n\n" + markdown.table(["", ""], [[name, value] for name, value in rows.items()])
-
-
-def _figures(page: str) -> dict[str, dict]:
-    """Return the figures that a page shows, by label: caption, PNG, and whether the landing page takes it."""
-    found = {}
-    for cell in _read(Path("book/executed", f"{page}.ipynb"))["cells"]:
-        about = cell["metadata"].get("mystnb", {}).get("figure", {})
-        images = [output.get("data", {}).get("image/png") for output in cell.get("outputs", ())]
-        if (image := next(filter(None, images), None)) and "name" in about:
-            landing = "landing" in cell["metadata"].get("tags", ())
-            found[about["name"]] = {"caption": about.get("caption", ""), "image": image, "landing": landing}
-    return found
-
-
-def _cards(pages: Mapping[str, Mapping[str, dict]], table: "pd.DataFrame", answered: Mapping[str, Answer]) -> str:
-    """Return a card for each page with a figure for the landing page: the figure, question, answer, and verdicts."""
-    papers = {paper.chapter: paper for paper in claims.papers()}
-    cards = []
-    for page, figures in pages.items():
-        shown = next(((label, figure) for label, figure in figures.items() if figure["landing"]), None)
-        if shown is None:
-            continue
-        label, figure = shown
-        files.write_atomically(GENERATED / f"{page}.png", base64.b64decode("".join(figure["image"])))
-        lines = [":::{card-header}", f"{{doc}}`/book/executed/{page}`", ":::", ""]
-        lines += [f"```{{image}} generated/{page}.png", f":target: executed/{page}.html#{label}"]
-        lines += [f":alt: {figure['caption']}", "```", ""]
-        if page in papers:
-            lines += [f"{markdown.escape(papers[page].question)} {{cite}}`{papers[page].key}`", ""]
-        lines += [f"**{markdown.escape(answered[page].sentence)}**"] if page in answered else []
-        if page in papers:
-            lines += ["", ":::{card-footer}", scorecard.marks(table[table["chapter"] == page]), ":::"]
-        cards.append("::::{grid-item-card}\n" + "\n".join(lines) + "\n::::\n")
-    return ":::::{grid} 1 1 2 2\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n" if cards else ""
 
 
 def _in_order(entries: Iterable[dict]) -> list[dict]:

@@ -32,8 +32,9 @@ def write(found: Mapping[str, answers.Answer], generated: Path) -> None:
 def head(answer: answers.Answer, figure: str | None = None) -> str:
     """Return an answer in Markdown, as it stands at the head of a chapter."""
     lines = [f"**{markdown.escape(answer.sentence)}**", ""]
-    lines += [f"- {markdown.escape(takeaway)}" for takeaway in answer.takeaways]
     if figure and answer.word != answers.UNKNOWN:
-        lines += ["", f"```{{image}} {figure}", ":alt: The chapter's main figure, with its caption below.", "```"]
+        # before the list, which on a desk flows around it
+        lines += [f"```{{image}} {figure}", ":alt: The same in a figure.", ":width: 20em", "```", ""]
+    lines += [f"- {markdown.escape(takeaway)}" for takeaway in answer.takeaways]
     ends = "" if answer.word == answers.UNKNOWN else "\nBy rule from {doc}`the record </book/scorecard>`.\n"
     return "`````{admonition} Answer\n:class: important answer\n" + "\n".join(lines) + f"\n{ends}`````\n"

@@ -132,7 +132,8 @@ def drawn(found: Mapping[str, "pd.DataFrame"], path: Path) -> str:
     files.write_atomically(path, image.getvalue())
     claimed, seeds = sum(map(len, found.values())), int(min(lines["seeds"].min() for lines in found.values()))
     return (
-        f"```{{figure}} /{path.as_posix()}\n:name: fig-headlines\n:alt: Published values beside ours.\n\n"
+        f"```{{figure}} /{path.as_posix()}\n:name: fig-headlines\n:width: 500px\n"
+        ":alt: Published values beside ours.\n\n"
         f"The first {claimed} claims that are a score and have a spread: the mean over {seeds} seeds or more of "
         "the record with one sd to either side, beside the published value. The tables below say which are on kindred "
         "data.\n```\n"
@@ -179,12 +180,16 @@ def _papers(table: "pd.DataFrame") -> list[claims.Paper]:
 
 
 def _rows(table: "pd.DataFrame", figures: Collection[str] | None) -> str:
-    """Return the rows of a paper: what has a value, then, folded, what has none and what is no claim."""
+    """Return the rows of a paper: the claims that count, then, folded, checks, other variants and what has no value."""
     counted = table["kind"].isin([claims.RESULT, claims.SANITY])
     shown = counted & valued(table)
+    chief, sane = table.index.isin(headline(table[shown]).index), table["kind"].eq(claims.SANITY)
+    first = chief & ~sane
     seen: set[str] = set()
-    text = _table(table[shown], figures, seen) if shown.any() else ""
+    text = _table(table[first], figures, seen) if first.any() else ""
     for rows, told in (
+        (shown & ~chief, "more rows of these claims and checks: other variants, and other data"),
+        (chief & sane, "sanity checks, which are counted apart"),
         (counted & ~shown, "claims and checks that are not tested, with the reason"),
         (~counted, "statements that are no claims: settings, other methods, words"),
     ):
@@ -207,8 +212,8 @@ def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str
             marks = f'id="{row.claim}" {marks}'
         seen.add(row.claim)
         sane = " (sanity)" if row.kind == claims.SANITY else ""
-        source = f'<br><small class="source">{where}; data: {data}</small>'
-        source += f"<br>{link}" if link else ""
+        source = f'<details class="source"><summary>source</summary>{where}; data: {data}</details>'
+        source = f"<br>{link} {source}" if link else f"<br>{source}"
         rows.append([claim + sane + source, published, recorded, build, badge(row.verdict, marks), why])
     return markdown.table(["claim", "published", "record", "this build", "verdict", "why"], rows)
 

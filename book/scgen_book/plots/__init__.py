@@ -19,10 +19,12 @@ from scgen_book.plots.diagram import diagram, network_diagram
 from scgen_book.plots.embedding import (
     cluster_table,
     embedding_panels,
+    joint_embedding,
     score_panels,
     silhouette_bars,
     simulated_embeddings,
 )
+from scgen_book.plots.pointed import hover
 from scgen_book.plots.simulation import (
     augmentation_curve,
     cell_images,
@@ -68,6 +70,8 @@ __all__ = [
     "gap_table",
     "gene_agreement",
     "history_panels",
+    "hover",
+    "joint_embedding",
     "logit_histograms",
     "loss_curves",
     "loss_parts",

@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from scgen_book.names import told
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -78,8 +80,11 @@ def legend_below(ax: Axes) -> None:
 
 
 def plain(name: object) -> str:
-    """Return a name for a figure to show by its letters: no formula between two ``$``, not left out for its ``_``."""
-    text = str(name).replace("$", r"\$")
+    """Return a name for a figure to show: a data set's as people say it, and all by their letters.
+
+    There is no formula between two ``$``, and nothing is left out for its ``_``.
+    """
+    text = told(str(name)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

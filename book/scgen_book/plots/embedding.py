@@ -101,7 +101,7 @@ def score_panels(table: pd.DataFrame, score: str) -> Figure:
         y = np.arange(len(part))[::-1]
         ax.barh(y, part["value"], xerr=part["sd"].fillna(0), color=RUN, height=0.6, label=run)
         ax.plot(part["published"], y, "D", color=PAPER, mec="black", ms=5, ls="none", label="published")
-        ax.set(yticks=y, yticklabels=part["method"], title=name)
+        ax.set(yticks=y, yticklabels=part["method"], title=plain(name))
     panels[-1, 0].set_xlabel(plain(score))
     fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -179,6 +179,58 @@ def simulated_embeddings(
         column[0].set_title(method)
     for ax, which in zip(panels[:, 0], labels, strict=True):
         ax.set_ylabel(which)
+    handles = [
+        plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[k], label=n)
+        for k, n in enumerate(names)
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
+    return fig
+
+
+def joint_embedding(
+    points: Mapping[str, np.ndarray], labels: Mapping[str, Sequence], marker: Mapping[str, np.ndarray], gene: str
+) -> Figure:
+    """Draw sets of cells of one embedding, by label and by the expression of a gene.
+
+    Parameters
+    ----------
+    points
+        Coordinates of the cells of each set ("real", "generated"), cells × 2, all of one embedding.
+    labels
+        Label of each cell of each set.
+    marker
+        Expression of a gene in each cell of each set, in logarithms.
+    gene
+        What it is called.
+
+    Returns
+    -------
+    Figure
+        A column a set, with all cells in grey behind; labels above, the gene below on one scale for all sets.
+    """
+    codes, names = coded(np.concatenate([np.asarray(own, dtype=str) for own in labels.values()]))
+    codes = dict(zip(labels, np.split(codes, np.cumsum([len(own) for own in labels.values()])[:-1]), strict=True))
+    colours, most = palette(len(names)), max(float(x.max(initial=0)) for x in marker.values())
+    fig, panels = plt.subplots(
+        2, len(points), figsize=(WIDTH, 4.4 + 0.2 * -(-len(names) // 2)), sharex=True, sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    behind = np.concatenate(list(points.values()))
+    for (above, below), (name, own) in zip(panels.T, points.items(), strict=True):
+        for ax in (above, below):
+            ax.scatter(*behind.T, s=2, lw=0, color="#d0d0d0", rasterized=True)
+            ax.set(xticks=[], yticks=[])
+        for k, colour in enumerate(colours):
+            shape = MARKERS[k // 10 % len(MARKERS)]
+            above.scatter(*own[codes[name] == k].T, s=5, lw=0, color=colour, marker=shape, rasterized=True)
+        order = np.argsort(marker[name], kind="stable")  # what expresses the gene is not hidden by what does not
+        image = below.scatter(
+            *own[order].T, s=5, lw=0, c=marker[name][order], cmap="cividis", vmin=0, vmax=most or 1, rasterized=True
+        )
+        above.set_title(plain(name))
+    panels[0, 0].set_ylabel("by class")
+    panels[1, 0].set_ylabel("by a marker gene")
+    fig.colorbar(image, ax=panels[1, :], label=plain(gene), shrink=0.8)
     handles = [
         plt.Line2D([], [], ls="none", marker=MARKERS[k // 10 % len(MARKERS)], ms=4, color=colours[k], label=n)
         for k, n in enumerate(names)

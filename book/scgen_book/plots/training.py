@@ -134,7 +134,7 @@ def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int]
     Returns
     -------
     Figure
-        A panel for each objective that was measured, and one for the number of optimiser steps.
+        A panel for each objective that was measured, and one for the number of optimiser steps, two in a row.
     """
     words = {
         "d_accuracy": "accuracy of D (%)\nreleased: highest",
@@ -143,11 +143,9 @@ def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int]
         "steps": "optimiser steps",
     }
     keys = [key for key in words if any(key in curve and curve[key].notna().any() for curve in curves.values())]
-    fig, panels = plt.subplots(
-        len(keys), 1, figsize=(WIDTH, 1.8 * len(keys) + 0.7), sharex=True, squeeze=False, layout="constrained"
-    )
+    fig, panels = grid(len(keys), 2.0)
     colours = palette(len(curves))
-    for ax, key in zip(panels[:, 0], keys, strict=True):
+    for ax, key in zip(panels, keys, strict=True):
         for (name, curve), colour, marker in zip(curves.items(), colours, "os^Dv", strict=False):
             if key not in curve or curve[key].isna().all():
                 continue
@@ -155,11 +153,8 @@ def objective_curves(curves: Mapping[str, pd.DataFrame], best: Mapping[str, int]
             ax.errorbar(curve.index, curve[key], yerr=spread, color=colour, marker=marker, ms=4, capsize=2, label=name)
             if best and name in best:
                 ax.axvline(best[name], color=colour, ls=":", lw=1)
-        ax.set(ylabel=words[key], yscale="log" if key == "steps" else "linear")
-    panels[-1, 0].set_xlabel("batch size (cells)")
-    shown = {
-        label: handle for ax in panels[:, 0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+        ax.set(ylabel=words[key], yscale="log" if key == "steps" else "linear", xlabel="batch size (cells)")
+    shown = {label: handle for ax in panels for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     fig.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2)
     return fig
 

@@ -60,6 +60,12 @@ def test_dots_have_a_panel_for_each_metric_a_data_set_has_and_a_row_for_each_met
     assert list(places) == pytest.approx([0.405, 0.205, 0.105, 0.005])
 
 
+def test_a_panel_has_the_name_of_a_data_set_as_people_say_it(summary, drawn):
+    fig = plots.comparison_dots(summary.replace({"dataset": {"b": "splat_g6"}}), METRICS, datasets=["splat_g6"])
+    drawn(fig)
+    assert fig.axes[0].get_title(loc="left") == "six simulated groups"
+
+
 def test_a_method_that_was_not_run_says_so_at_its_place(summary, drawn):
     fig = plots.comparison_dots(summary, METRICS, datasets=["b"])
     drawn(fig)

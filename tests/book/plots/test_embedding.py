@@ -73,3 +73,18 @@ def test_real_cells_stand_behind_the_simulated_ones(drawn):
     assert [len(ax.collections) for ax in fig.axes] == [2, 2, 3, 3]
     assert [len(dots.get_offsets()) for dots in fig.axes[2].collections] == [3, 1, 1]
     assert fig.axes[0].get_xlim() == fig.axes[2].get_xlim()
+
+
+def test_sets_of_cells_share_one_embedding_and_one_scale_of_a_gene(drawn):
+    rng = np.random.default_rng(0)
+    labels = {"real": ["B", "T", "T"], "generated": ["B", "T"]}
+    points = {name: rng.normal(size=(len(own), 2)) for name, own in labels.items()}
+    gene = {"real": np.array([0.0, 2.0, 1.0]), "generated": np.array([3.0, 0.0])}
+    fig = plots.joint_embedding(points, labels, gene, "CD79A, marker of B")
+    assert drawn(fig) == ["B", "T"]
+    *panels, bar = fig.axes
+    assert [len(ax.collections[0].get_offsets()) for ax in panels] == [5] * 4  # all cells, in grey
+    assert [[len(dots.get_offsets()) for dots in ax.collections[1:]] for ax in panels] == [[1, 2], [1, 1], [3], [2]]
+    assert {dots.get_clim() for ax in panels[2:] for dots in ax.collections[1:]} == {(0, 3)}
+    assert bar.get_ylabel() == "CD79A, marker of B"
+    assert panels[0].get_xlim() == panels[3].get_xlim()
