@@ -134,10 +134,13 @@ class AnnDataModel:
             out.layers[self.key] = self.denoise(adata)
         if hasattr(self, "embed"):
             out.obsm[f"X_{self.key}"] = self.embed(adata)
-        chosen = {name: value for name, value in self.values().items() if value is not None}
-        history = {name: np.asarray(values) for name, values in self.history.items()}
-        out.uns[self.key] = {**chosen, "history": history}
+        out.uns[self.key] = self.about()
         return out
+
+    def about(self) -> dict[str, Any]:
+        """Return the settings that are not None, and the history, as ``uns`` keeps them."""
+        chosen = {name: value for name, value in self.values().items() if value is not None}
+        return chosen | {"history": {name: np.asarray(values) for name, values in self.history.items()}}
 
     def fitted(self) -> Any:
         """Return the network, or raise `ParameterError` where there is none yet."""
