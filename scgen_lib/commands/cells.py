@@ -22,6 +22,13 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def in_options(text: str) -> str:
+    """Return a message whose advice is an argument of `data.load` with the option that gives it."""
+    rest = r"(?:, and save what it returns as \.h5ad for a notebook)?"
+    text = re.sub(rf"(?:for example )?with load\(\.\.\., (\w+)=NAME\){rest}", r"with --\1 NAME", text)
+    return re.sub(r"\b(labels|genome)=NAME", r"--\1 NAME", text).replace("transpose=True", "--transpose")
+
+
 def load(counts: str, *, labels: str | None, transpose: bool, genome: str | None) -> anndata.AnnData:
     """Read cells by `data.load`, with all that their file has beside the counts.
 
@@ -45,7 +52,10 @@ def load(counts: str, *, labels: str | None, transpose: bool, genome: str | None
         As `data.load`.
     """
     table = re.search(r"\.[ct]sv(\.gz)?$", counts, re.IGNORECASE)
-    cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
+    try:
+        cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
+    except DataError as error:
+        raise DataError(in_options(str(error))) from error
     if labels is not None:
         _refuse_unknown(cells, labels)
     if Path(counts).is_file() and h5py.is_hdf5(counts):

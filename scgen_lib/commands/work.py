@@ -167,7 +167,7 @@ def _warnings_in_lines() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"scgen_lib\b")
-        warnings.showwarning = lambda message, *_: of_file.say(str(message))
+        warnings.showwarning = lambda message, *_: of_file.say(of_file.in_options(str(message)))
         yield
 
 
@@ -191,9 +191,9 @@ def _suited(
         if isinstance(wanted, dict) and asked.verb == "simulate":
             wanted_cells(wanted, list(checks.texts(used.obs[key]).categories), "types")
     if used.shape != cells.shape:
-        here = (f"{n:,} of {m:,}" for n, m in zip(used.shape, cells.shape, strict=True))
-        why += "" if known is cells else ", and cells with a type"
-        of_file.say("Uses {} cells and {} genes: {}.".format(*here, why))
+        parts = zip(("cells", "genes"), used.shape, cells.shape, strict=True)
+        here = " and ".join(f"{n:,} of {of:,} {what}" for what, n, of in parts if n != of)
+        of_file.say(f"Uses {here}: {why}{'' if known is cells else ', and cells with a type'}.")
     return used
 
 
