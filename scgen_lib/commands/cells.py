@@ -29,7 +29,9 @@ def in_options(text: str) -> str:
     return re.sub(r"\b(labels|genome)=NAME", r"--\1 NAME", text).replace("transpose=True", "--transpose")
 
 
-def load(counts: str, *, labels: str | None, transpose: bool, genome: str | None) -> anndata.AnnData:
+def load(
+    counts: str, *, labels: str | None, transpose: bool, genome: str | None, layer: str | None = None
+) -> anndata.AnnData:
     """Read cells by `data.load`, with all that their file has beside the counts.
 
     Parameters
@@ -40,6 +42,8 @@ def load(counts: str, *, labels: str | None, transpose: bool, genome: str | None
         Column of the types; it stays where it is, in ``obs``.
     transpose, genome
         As in `data.load`.
+    layer
+        Layer of an ``.h5ad`` with the counts; None: where `data.load` looks for them.
 
     Returns
     -------
@@ -52,16 +56,39 @@ def load(counts: str, *, labels: str | None, transpose: bool, genome: str | None
         As `data.load`.
     """
     table = re.search(r"\.[ct]sv(\.gz)?$", counts, re.IGNORECASE)
-    try:
-        cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
-    except DataError as error:
-        raise DataError(in_options(str(error))) from error
+    if layer is not None:
+        cells = _of_layer(counts, layer, transpose)
+    else:
+        try:
+            cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
+        except DataError as error:
+            raise DataError(in_options(str(error))) from error
     if labels is not None:
         _refuse_unknown(cells, labels)
-    if Path(counts).is_file() and h5py.is_hdf5(counts):
+    if layer is None and Path(counts).is_file() and h5py.is_hdf5(counts):
         with h5py.File(counts) as file:
             if "counts" in file.get("layers", ()):
                 _give_back(cells, file, transpose)
+    return cells
+
+
+def _of_layer(counts: str, layer: str, transpose: bool) -> anndata.AnnData:
+    """Read an ``.h5ad`` as it is, with one of its layers as the counts."""
+    try:
+        cells = anndata.read_h5ad(counts)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"expected an .h5ad file with the layer {layer!r}, got {counts}, which cannot be read as one: name another "
+            "file, or leave out --layer"
+        ) from error
+    if layer not in cells.layers:
+        have = ", ".join(repr(name) for name in cells.layers if name) or "none"
+        raise DataError(f"expected the layer {layer!r} in {counts}, got {have}: name one of them with --layer")
+    cells = cells.T.copy() if transpose else cells
+    checks.check_names(cells, counts)
+    cells.layers["counts"] = checks.check_counts(
+        cells.layers[layer], cells.var_names, cells.obs_names, allow_empty=True
+    )
     return cells
 
 

@@ -46,7 +46,9 @@ class Declared(click.Option):
         self.argument, self.section = argument, section
         flag = f"--{argument.name.replace('_', '-')}"
         shown = f"{flag}/--no-{flag[2:]}" if argument.type is bool else flag
-        kind = {} if argument.type is bool else {"type": _Value(argument, flag), "metavar": _metavar(argument.type)}
+        kind: dict[str, Any] = (
+            {} if argument.type is bool else {"type": _Value(argument, flag), "metavar": _metavar(argument.type)}
+        )
         super().__init__([shown, argument.name], default=None, help=self._told(), **kind)
 
     def _told(self) -> str:
@@ -144,6 +146,9 @@ def _files(verb: str, model: str) -> list[click.Parameter]:
         click.Argument(["counts"], required=True, metavar="COUNTS" if needed else "[COUNTS]"),
         click.Argument(["out"], required=needed, metavar="OUT"),
         _Own(["--labels"], metavar="COLUMN", help="Column of the cells' types; cell_type if left out."),
+        _Own(
+            ["--layer"], metavar="NAME", help="Layer of an .h5ad with the counts; else counts, raw.X and X are tried."
+        ),
         _Own(["--transpose"], is_flag=True, help="The file (.csv, .tsv, .h5ad) is genes by cells."),
         _Own(["--genome"], metavar="NAME", help="The one to read of a 10x file of several genomes."),
         _Own(["--model"], metavar="FILE", help="A model that was saved (.keras): nothing is trained."),
@@ -157,7 +162,7 @@ def _files(verb: str, model: str) -> list[click.Parameter]:
     return found
 
 
-def of_model(kind: type, model: str) -> list[Declared]:
+def of_model(kind: Any, model: str) -> list[Declared]:
     """Return the options of a model: what is trained on, of the training, and of the model itself."""
     of_fit = {name: a for name, a in arguments(kind.fit).items() if name not in WITHOUT}
     found = [Declared(argument, "Training") for argument in [*of_cells(model).values(), *of_fit.values()]]
@@ -176,7 +181,7 @@ def of_cells(model: str) -> dict[str, Argument]:
     return {"genes": Argument("genes", int | None, GENES.get(model), Option("in [1, inf)", meaning))}
 
 
-def _callback(verb: str, model: str, kind: type) -> Callable[..., None]:
+def _callback(verb: str, model: str, kind: Any) -> Callable[..., None]:
     """Return what the command calls: declared arguments apart by who takes them, and only those that were given."""
 
     def run(**given: Any) -> None:

@@ -20,7 +20,7 @@ from scgen_lib.commands.options import of_cells, quiet
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
 from scgen_lib.files import refuse_overwriting, write_h5ad
-from scgen_lib.models.base import AnnDataModel, wanted_cells
+from scgen_lib.models.base import wanted_cells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Request:
         Files; to simulate from a saved model, `counts` is the one to write.
     settings, training, choice
         What is given for the constructor, for `fit`, and for `cells.for_training`.
-    labels, transpose, genome, model, save, faithful, cells
-        Options of their own.
+    labels, layer, transpose, genome, model, save, faithful, cells
+        The command's own options.
     """
 
-    kind: type[AnnDataModel]
+    kind: Any
     verb: str
     counts: str
     out: str | None
@@ -47,6 +47,7 @@ class Request:
     training: Mapping[str, Any]
     choice: Mapping[str, Any]
     labels: str | None
+    layer: str | None
     transpose: bool
     genome: str | None
     model: str | None
@@ -66,8 +67,13 @@ def run(asked: Request) -> None:
             tf.config.list_logical_devices()
         if asked.model:
             model = asked.kind.load(asked.model)
-        cells = counts and of_file.load(counts, labels=asked.labels, transpose=asked.transpose, genome=asked.genome)
-        used = cells and _suited(asked, model, cells, wanted)
+        cells: Any = None
+        used: Any = None
+        if counts is not None:
+            cells = of_file.load(
+                counts, labels=asked.labels, transpose=asked.transpose, genome=asked.genome, layer=asked.layer
+            )
+            used = _suited(asked, model, cells, wanted)
         if not asked.model:
             model.fit(used, **asked.training, **_label_key(asked), progress=True)
             if asked.save:
@@ -174,17 +180,17 @@ def _warnings_in_lines() -> Iterator[None]:
 # What is made of it ---------------------------------------------------------------------------------------------------
 
 
-def _suited(
-    asked: Request, model: AnnDataModel, cells: anndata.AnnData, wanted: int | Mapping[str, int]
-) -> anndata.AnnData:
+def _suited(asked: Request, model: Any, cells: anndata.AnnData, wanted: int | Mapping[str, int]) -> anndata.AnnData:
     """Return the cells and genes that the model takes, and say where these are not all."""
     key, with_types = _label_key(asked).get("label_key"), getattr(model, "conditional", True)
+    of_model = model.fitted().note.get("label_key") if asked.model else None
+    key = of_model if of_model and not asked.labels else key
     clusters = asked.choice.get("resolution") is not None
     known = of_file.labelled(cells, key) if key and with_types and not clusters else cells
     if asked.model:
         used, why = of_file.for_model(known, model), "what has counts, of the genes of the saved model"
-        if key:
-            used.obs[model.fitted().note["label_key"]] = used.obs[key]
+        if of_model:
+            used.obs[of_model] = used.obs[key]
     else:
         choice = {name: argument.default for name, argument in of_cells(model.key).items()} | dict(asked.choice)
         used, why = of_file.for_training(known, model, choice, key)
@@ -198,14 +204,14 @@ def _suited(
 
 
 def _denoised(
-    asked: Request, model: AnnDataModel, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
+    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
 ) -> tuple[anndata.AnnData, str]:
     made = model.annotate(used)
     return made, f"denoised values in layers[{model.key!r}], codes in obsm['X_{model.key}'], {_how(model)}"
 
 
 def _embedded(
-    asked: Request, model: AnnDataModel, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
+    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
 ) -> tuple[anndata.AnnData, str]:
     name, given = f"X_{model.key}", dict(asked.settings) if asked.model else {}
     codes = model.embed(used, **given)
@@ -214,19 +220,28 @@ def _embedded(
     return made, f"codes of {codes.shape[1]} numbers in obsm[{name!r}], {_how(model)}"
 
 
+def _sizes(model: Any) -> dict[str, int]:
+    """Return the number of training cells of every type, from what a model keeps of them."""
+    note = model.fitted().note
+    if "totals" in note:
+        return {name: len(of) for name, of in zip(note["labels"] or ["all"], note["totals"], strict=True)}
+    codes = np.asarray(note["cells"]["code"])
+    return dict(zip(note["labels"], np.bincount(codes, minlength=len(note["labels"])).tolist(), strict=True))
+
+
 def _simulated(
-    asked: Request, model: AnnDataModel, cells: object, used: object, wanted: int | Mapping[str, int]
+    asked: Request, model: Any, cells: object, used: object, wanted: int | Mapping[str, int]
 ) -> tuple[anndata.AnnData, str]:
     given = dict(asked.settings) if asked.model else {}
     if "counts" in inspect.signature(model.simulate).parameters:
         given["counts"] = True
-    numbers = shared(wanted, model.sizes) if isinstance(wanted, int) else wanted
+    numbers = shared(wanted, _sizes(model)) if isinstance(wanted, int) else wanted
     made = model.simulate(numbers, **given)
     types = ", ".join(f"{n:,} {name}" for name, n in numbers.items() if n)
     return made, f"{types}; counts in layers['counts'], settings in uns[{model.key!r}]"
 
 
-def _how(model: AnnDataModel) -> str:
+def _how(model: Any) -> str:
     return f"settings and history in uns[{model.key!r}]"
 
 

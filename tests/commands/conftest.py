@@ -53,6 +53,9 @@ def files(tmp_path_factory):
     logs.X = logs.X.log1p()
     logs.raw = logs.copy()
     logs.write_h5ad(folder / "logs.h5ad")
+    umis = logs.copy()
+    umis.layers["umis"] = umis.layers.pop("counts")
+    umis.write_h5ad(folder / "umis.h5ad")
     alone = logs.copy()
     del alone.layers["counts"], alone.raw
     alone.write_h5ad(folder / "no_counts.h5ad")

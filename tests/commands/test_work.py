@@ -53,7 +53,7 @@ def test_a_saved_model_makes_the_same_of_any_format(files, saved, scgen, tmp_pat
     model, first = saved("denoise", "dca")
     expected = anndata.read_h5ad(first)
     given = [("counts.h5ad",), ("counts.csv",), ("genes_by_cells.tsv.gz", "--transpose"), ("counts.loom",), ("tenx",)]
-    given += [("labelled.csv", "--labels", "kind"), ("logs.h5ad",)]
+    given += [("labelled.csv", "--labels", "kind"), ("umis.h5ad", "--layer", "umis"), ("logs.h5ad",)]
     for name, *more in given:
         out = tmp_path / "out.h5ad"
         code, _, beside = scgen("denoise", "dca", "--model", model, files / name, out, *more)
@@ -64,7 +64,7 @@ def test_a_saved_model_makes_the_same_of_any_format(files, saved, scgen, tmp_pat
         made = anndata.read_h5ad(out)
         assert np.array_equal(made.layers["dca"], expected.layers["dca"]), name
         assert np.array_equal(made.obsm["X_dca"], expected.obsm["X_dca"]), name
-        assert ("kind" in made.obs) == (name in ("labelled.csv", "counts.h5ad", "logs.h5ad"))
+        assert ("kind" in made.obs) == (name in ("labelled.csv", "counts.h5ad", "umis.h5ad", "logs.h5ad"))
     # the last file has its counts in a layer: what else it has is left as it is
     was = anndata.read_h5ad(files / "logs.h5ad")[made.obs_names]
     assert (dense(made.X) == dense(was[:, made.var_names].X)).all()
@@ -200,6 +200,8 @@ REFUSED = {
     "denoise dca labelled.csv OUT": "(first: 'kind'): name the column of the labels with --labels NAME",
     "denoise dca counts.csv OUT --labels kind": "name the column of the labels, with --labels NAME",
     "denoise dca counts.h5ad OUT --labels type": "expected the types of the cells in the column 'type', got kind, n:",
+    "denoise dca logs.h5ad OUT --layer umis": "expected the layer 'umis' in logs.h5ad, got 'counts': name one of them",
+    "denoise dca counts.csv OUT --layer umis": "expected an .h5ad file with the layer 'umis', got counts.csv, which",
     "denoise dca counts.loom OUT --transpose": "expected transpose with .csv, .tsv and .h5ad files alone",
     "denoise dca counts.h5ad out.csv": "expected OUT to end in .h5ad, got out.csv: add the ending",
     "denoise dca counts.h5ad OUT --save model.h5": "expected --save to end in .keras, got model.h5: add the ending",

@@ -59,12 +59,6 @@ class CVAE(CVAESettings, AnnDataModel):
         return self.fitted().note["labels"]
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Number of training cells of every type."""
-        codes = np.asarray(self.fitted().note["cells"]["code"])
-        return dict(zip(self.labels, np.bincount(codes, minlength=len(self.labels)).tolist(), strict=True))
-
-    @property
     def maximum(self) -> float:
         """M, the count that is 1 in the image."""
         return self.fitted().maximum

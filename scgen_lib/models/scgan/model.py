@@ -71,11 +71,6 @@ class ScGAN(ScGANSettings, AnnDataModel):
         """Names of the classes in the order of their codes; none for scGAN."""
         return self.fitted().note["labels"]
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Number of training cells of every class; of scGAN, which has none, by the name "all"."""
-        return {name: len(of) for name, of in zip(self.labels or ["all"], self.fitted().note["totals"], strict=True)}
-
     @checked
     def fit(
         self,
