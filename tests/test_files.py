@@ -1,4 +1,5 @@
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -50,6 +51,22 @@ def test_a_file_of_the_longest_name_that_there_can_be_is_written(tmp_path, name)
     with files.replacing(tmp_path / name) as temporary:
         temporary.write_text("a")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("size", [3_000, 100_000])
+def test_a_file_of_hdf5_that_the_system_does_not_take_is_named_and_the_older_one_stays(tmp_path, size):
+    path, before = tmp_path / "a.h5ad", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_text("older")
+    adata = anndata.AnnData(np.random.default_rng(0).random((100, 500)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))  # as on a disk with so much room
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            files.write_h5ad(adata, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "older"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.h5ad"]
 
 
 def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path):

@@ -237,7 +237,7 @@ def _simulated(
         given["counts"] = True
     numbers = shared(wanted, _sizes(model)) if isinstance(wanted, int) else wanted
     made = model.simulate(numbers, **given)
-    types = ", ".join(f"{n:,} {name}" for name, n in numbers.items() if n)
+    types = ", ".join(f"{name}={n}" for name, n in numbers.items() if n)
     return made, f"{types}; counts in layers['counts'], settings in uns[{model.key!r}]"
 
 

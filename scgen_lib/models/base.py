@@ -11,7 +11,7 @@ import numpy as np
 
 from scgen_lib import training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
-from scgen_lib.files import replacing
+from scgen_lib.files import naming, replacing
 from scgen_lib.settings import Option, Settings
 
 # Arguments that every `fit` has.
@@ -91,7 +91,7 @@ class AnnDataModel:
             raise ParameterError(f"expected a file name that ends in .keras, got {path}: add the ending")
         net = self.fitted()
         net.note = {**net.note, "history": self.history}
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, naming(path):
             net.save(temporary)
 
     @classmethod

@@ -99,13 +99,13 @@ def test_cells_are_simulated_of_a_saved_model_without_data(files, saved, scgen, 
     out = tmp_path / "again.h5ad"
     code, said, beside = scgen("simulate", "cvae", "--model", model, out, *asked)
     assert (code, beside) == (0, "")
-    assert said == f"{out}: 5 cells × 14 genes, 3 NK, 2 B; counts in layers['counts'], settings in uns['cvae']\n"
+    assert said == f"{out}: 5 cells × 14 genes, NK=3, B=2; counts in layers['counts'], settings in uns['cvae']\n"
     assert (dense(anndata.read_h5ad(out).layers["counts"]) == dense(made.layers["counts"])).all()
     # what `simulate` takes can be chosen anew: here one number, in proportion, and another seed
     code, said, _ = scgen(
         "simulate", "cvae", "--model", model, out, "--cells", 10, "--seed", 1, "--z-source", "posterior"
     )
-    assert "10 cells × 14 genes, 5 B, 5 NK; " in said
+    assert "10 cells × 14 genes, B=5, NK=5; " in said
     assert anndata.read_h5ad(out).uns["cvae"]["z_source"] == "posterior"
 
 
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_the_older_output_and_the_model(files, small, scgen, 
 
     def full(self, path, **given):
         Path(path).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(out))
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(anndata.AnnData, "write_h5ad", full)
     code, said, beside = scgen("denoise", "dca", files / "counts.h5ad", out, "--save", model, *small["dca"])
