@@ -1,11 +1,13 @@
 """Files that appear whole or not at all, places that one process at a time writes to, and names of files."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -50,6 +52,9 @@ def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
 def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
     """Write an ``.h5ad`` whole or not at all; it may replace one that another program has open."""
     with replacing(path) as temporary, naming(path):
+        # HDF5 may take the whole process with it where it finds no room
+        if adata.__sizeof__() > shutil.disk_usage(temporary.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         adata.write_h5ad(temporary)
 
 
