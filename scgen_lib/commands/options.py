@@ -92,7 +92,7 @@ def read(text: str, kind: Any) -> Any:
 def _metavar(kind: Any) -> str:
     members = [part for part in parts(kind) if part is not types.NoneType]
     if os.PathLike in members:
-        return "FILE"
+        return "PATH"
     if typing.get_origin(members[0]) in (list, collections.abc.Sequence):
         return "N,N,..."
     return {int: "INT", float: "NUMBER"}.get(members[0], "NAME")

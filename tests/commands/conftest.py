@@ -1,3 +1,5 @@
+import shutil
+
 import anndata
 import h5py
 import numpy as np
@@ -72,6 +74,8 @@ def files(tmp_path_factory):
     scipy.io.mmwrite(folder / "tenx" / "matrix.mtx", sp.coo_matrix(x.T))
     (folder / "tenx" / "barcodes.tsv").write_text("\n".join(obs.index))
     (folder / "tenx" / "genes.tsv").write_text("".join(f"E{name}\t{name}\n" for name in var.index))
+    for genome in ("hg19", "mm10"):
+        shutil.copytree(folder / "tenx", folder / "two" / genome)
     return folder
 
 

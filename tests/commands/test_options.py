@@ -24,6 +24,7 @@ def kind_of(model):
 def test_every_model_has_a_command_for_what_it_can_do():
     names = [module.name for module in pkgutil.iter_modules(models.__path__) if module.ispkg]
     assert sorted(commands.MODELS) == sorted(names)
+    assert all(kind_of(name).key == name for name in names)
     for verb, group in VERBS.items():
         assert sorted(group.commands) == [name for name in sorted(names) if hasattr(kind_of(name), verb)]
 

@@ -54,6 +54,7 @@ def test_a_saved_model_makes_the_same_of_any_format(files, saved, scgen, tmp_pat
     expected = anndata.read_h5ad(first)
     given = [("counts.h5ad",), ("counts.csv",), ("genes_by_cells.tsv.gz", "--transpose"), ("counts.loom",), ("tenx",)]
     given += [("labelled.csv", "--labels", "kind"), ("umis.h5ad", "--layer", "umis"), ("logs.h5ad",)]
+    given.insert(0, ("two", "--genome", "mm10"))
     for name, *more in given:
         out = tmp_path / "out.h5ad"
         code, _, beside = scgen("denoise", "dca", "--model", model, files / name, out, *more)
@@ -202,6 +203,7 @@ REFUSED = {
     "denoise dca counts.h5ad OUT --labels type": "expected the types of the cells in the column 'type', got kind, n:",
     "denoise dca logs.h5ad OUT --layer umis": "expected the layer 'umis' in logs.h5ad, got 'counts': name one of them",
     "denoise dca counts.csv OUT --layer umis": "expected an .h5ad file with the layer 'umis', got counts.csv, which",
+    "denoise dca two OUT": "expected one of the genomes of two, hg19, mm10, got None: choose with --genome NAME\n",
     "denoise dca counts.loom OUT --transpose": "expected transpose with .csv, .tsv and .h5ad files alone",
     "denoise dca counts.h5ad out.csv": "expected OUT to end in .h5ad, got out.csv: add the ending",
     "denoise dca counts.h5ad OUT --save model.h5": "expected --save to end in .keras, got model.h5: add the ending",
@@ -266,6 +268,14 @@ def test_cells_are_shared_in_proportion_with_none_left_over():
     assert work.shared(10, {"a": 1, "b": 1, "c": 1}) == {"a": 4, "b": 3, "c": 3}
     assert work.shared(7, {"a": 5, "b": 0, "c": 2}) == {"a": 5, "b": 0, "c": 2}
     assert work.shared(1, {"a": 1, "b": 99}) == {"a": 0, "b": 1}
+
+
+def test_a_warning_that_the_file_is_turned_names_the_option(tmp_path, files, scgen):
+    (tmp_path / "turned.csv").write_text("gene,A,B\n" + "".join(f"ENSG0000000000{i},{i},1\n" for i in range(5)))
+    code, _, beside = scgen("denoise", "dca", tmp_path / "turned.csv", tmp_path / "out.h5ad", "--validation-split", 0.9)
+    assert code == 2  # a cell is too few for anything
+    assert "turned.csv was read as cells × genes, but looks like genes × cells: " in beside
+    assert "; set --transpose if it is.\n" in beside
 
 
 def test_cells_without_a_type_are_left_out_of_what_needs_one(files):
