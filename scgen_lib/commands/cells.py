@@ -48,7 +48,7 @@ def load(
     Returns
     -------
     AnnData
-        Counts in ``layers["counts"]``; where they are a layer of an ``.h5ad``, its own ``X`` and ``raw``.
+        Counts in ``layers["counts"]``, and all else as in the file.
 
     Raises
     ------
@@ -67,8 +67,10 @@ def load(
         _refuse_unknown(cells, labels)
     if layer is None and Path(counts).is_file() and h5py.is_hdf5(counts):
         with h5py.File(counts) as file:
-            if "counts" in file.get("layers", ()):
-                _give_back(cells, file, transpose)
+            own = {"obs", "var"} <= set(file)
+        if own:
+            was = anndata.read_h5ad(counts)
+            _give_back(cells, was.T if transpose else was)
     return cells
 
 
@@ -92,14 +94,16 @@ def _of_layer(counts: str, layer: str, transpose: bool) -> anndata.AnnData:
     return cells
 
 
-def _give_back(cells: anndata.AnnData, file: h5py.File, transpose: bool) -> None:
-    """Put ``X`` and ``raw`` of a file in the place of the counts, which are a layer."""
-    x = anndata.io.read_elem(file["X"]) if "X" in file else None
-    if x is not None:
-        cells.X = x.T if transpose else x
-    if "raw" in file and not transpose:
-        x, var = (anndata.io.read_elem(file[f"raw/{name}"]) for name in ("X", "var"))
-        cells.raw = anndata.AnnData(x, obs=cells.obs[[]], var=var)
+def _give_back(cells: anndata.AnnData, was: anndata.AnnData) -> None:
+    """Put ``X``, ``raw`` and layers of a file beside the counts, which may have been any of them."""
+    if was.shape == cells.shape:
+        cells.X = cells.X if was.X is None else was.X
+        for name in set(was.layers) - set(cells.layers):
+            cells.layers[name] = was.layers[name]
+    else:
+        say(f"Takes the counts of raw, which has {cells.n_vars:,} genes, and leaves out X, which has {was.n_vars:,}.")
+    if was.raw is not None:
+        cells.raw = was.raw.to_adata()
 
 
 def _refuse_unknown(cells: anndata.AnnData, key: str) -> None:

@@ -58,6 +58,13 @@ def files(tmp_path_factory):
     umis = logs.copy()
     umis.layers["umis"] = umis.layers.pop("counts")
     umis.write_h5ad(folder / "umis.h5ad")
+    raw = logs.copy()
+    raw.X = raw.layers.pop("counts")
+    raw.raw = raw.copy()
+    raw.X = raw.X.log1p()
+    raw.layers["scaled"] = raw.X * 2
+    raw.write_h5ad(folder / "raw.h5ad")
+    raw[:, :9].write_h5ad(folder / "few_of_raw.h5ad")
     alone = logs.copy()
     del alone.layers["counts"], alone.raw
     alone.write_h5ad(folder / "no_counts.h5ad")

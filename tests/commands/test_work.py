@@ -54,7 +54,7 @@ def test_a_saved_model_makes_the_same_of_any_format(files, saved, scgen, tmp_pat
     expected = anndata.read_h5ad(first)
     given = [("counts.h5ad",), ("counts.csv",), ("genes_by_cells.tsv.gz", "--transpose"), ("counts.loom",), ("tenx",)]
     given += [("labelled.csv", "--labels", "kind"), ("umis.h5ad", "--layer", "umis"), ("logs.h5ad",)]
-    given.insert(0, ("two", "--genome", "mm10"))
+    given[:0] = [("two", "--genome", "mm10"), ("raw.h5ad",)]
     for name, *more in given:
         out = tmp_path / "out.h5ad"
         code, _, beside = scgen("denoise", "dca", "--model", model, files / name, out, *more)
@@ -65,12 +65,36 @@ def test_a_saved_model_makes_the_same_of_any_format(files, saved, scgen, tmp_pat
         made = anndata.read_h5ad(out)
         assert np.array_equal(made.layers["dca"], expected.layers["dca"]), name
         assert np.array_equal(made.obsm["X_dca"], expected.obsm["X_dca"]), name
-        assert ("kind" in made.obs) == (name in ("labelled.csv", "counts.h5ad", "umis.h5ad", "logs.h5ad"))
-    # the last file has its counts in a layer: what else it has is left as it is
-    was = anndata.read_h5ad(files / "logs.h5ad")[made.obs_names]
+        assert ("kind" in made.obs) == (name in ("labelled.csv", "counts.h5ad", "umis.h5ad", "raw.h5ad", "logs.h5ad"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "layers"),
+    [
+        ("logs.h5ad", [], {"counts"}),
+        ("umis.h5ad", ["--layer", "umis"], {"counts", "umis"}),
+        ("raw.h5ad", [], {"counts", "scaled"}),
+    ],
+)
+def test_what_a_file_has_beside_its_counts_is_left_as_it_is(files, saved, scgen, tmp_path, name, options, layers):
+    out = tmp_path / "out.h5ad"
+    assert scgen("denoise", "dca", "--model", saved("denoise", "dca")[0], files / name, out, *options)[0] == 0
+    made, was = anndata.read_h5ad(out), anndata.read_h5ad(files / name)
+    was = was[made.obs_names]
     assert (dense(made.X) == dense(was[:, made.var_names].X)).all()
+    assert set(made.layers) - {None} == layers | {"dca"}
     assert (dense(made.raw.X) == dense(was.raw.X)).all()
     assert list(made.raw.var_names) == list(was.raw.var_names)
+
+
+def test_counts_of_raw_with_more_genes_than_the_file_come_alone(files, saved, scgen, tmp_path):
+    model, out = saved("denoise", "dca")[0], tmp_path / "out.h5ad"
+    code, _, beside = scgen("denoise", "dca", "--model", model, files / "few_of_raw.h5ad", out)
+    assert code == 0
+    assert beside.startswith("Takes the counts of raw, which has 15 genes, and leaves out X, which has 9.\n")
+    made = anndata.read_h5ad(out)
+    assert (dense(made.X) == dense(made.layers["counts"])).all()
+    assert made.shape == (39, 14)
 
 
 def test_codes_come_with_all_genes_of_the_file(files, small, scgen, tmp_path):
@@ -145,7 +169,8 @@ def test_the_faithful_model_and_the_settings_that_are_given_are_trained(files, s
 
 def test_an_interrupted_training_goes_on_to_the_same_bits(files, scgen, tmp_path, monkeypatch):
     def train(name, *more):
-        given = ["--hidden", "4,2,4", "--epochs", 12, "--batch-size", 64, "--validation-split", 0, *more]
+        small = ["--hidden", "2", "--ae-type", "poisson", "--batch-size", 64, "--validation-split", 0, "--epochs", 11]
+        given = [*small, *more]
         return scgen("denoise", "dca", files / "counts.h5ad", tmp_path / f"{name}.h5ad", *given)[0]
 
     assert train("whole") == 0
@@ -153,7 +178,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(files, scgen, tmp_path
 
     def interrupted(self, epoch, logs=None):
         done(self, epoch, logs)
-        if epoch == 10:
+        if epoch == 9:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Checkpoint, "on_epoch_end", interrupted)
@@ -162,7 +187,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(files, scgen, tmp_path
     monkeypatch.undo()
     assert train("parts", "--checkpoint", tmp_path / "a.ckpt") == 0
     whole, parts = (anndata.read_h5ad(tmp_path / f"{name}.h5ad") for name in ("whole", "parts"))
-    assert len(parts.uns["dca"]["history"]["loss"]) == 12
+    assert len(parts.uns["dca"]["history"]["loss"]) == 11
     assert np.array_equal(whole.layers["dca"], parts.layers["dca"])
     assert np.array_equal(whole.obsm["X_dca"], parts.obsm["X_dca"])
 
