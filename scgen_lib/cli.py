@@ -1,4 +1,4 @@
-"""The command ``scgen``: fetch and list data, and whatever commands other packages add."""
+"""The command ``scgen``: models on own cells, data sets, and whatever commands other packages add."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from scgen_lib import __version__
+from scgen_lib import __version__, commands
 from scgen_lib.errors import InputError, told
 
 
@@ -34,7 +34,11 @@ def _added() -> dict[str, EntryPoint]:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def scgen() -> None:
-    """Fetch data, run a notebook or a row of an experiment, write the book's generated pages."""
+    """Denoise, embed or simulate cells, fetch data, run a notebook or a row of an experiment, write the book."""
+
+
+for command in (commands.denoise, commands.embed, commands.simulate):
+    scgen.add_command(command)
 
 
 @scgen.command()

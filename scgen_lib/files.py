@@ -1,11 +1,13 @@
 """Files that appear whole or not at all, places that one process at a time writes to, and names of files."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -49,8 +51,36 @@ def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
 
 def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
     """Write an ``.h5ad`` whole or not at all; it may replace one that another program has open."""
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, naming(path):
+        # HDF5 may take the whole process with it where it finds no room
+        if adata.__sizeof__() > shutil.disk_usage(temporary.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         adata.write_h5ad(temporary)
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what HDF5 raises in the block, of any kind and of no file, into the system's own error that names the file.
+
+    It fails once more, as a RuntimeError, when it closes a file that it could not write to the end.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if (number := _errno(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), os.fspath(path)) from error
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """Return the number of the system's error behind one of HDF5."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if told := re.search(r"errno = (\d+)", str(error)):
+            return int(told[1])
+        error = error.__context__
+    return None
 
 
 def remove_partial(folder: str | os.PathLike) -> None:

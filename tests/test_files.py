@@ -52,6 +52,39 @@ def test_a_file_of_the_longest_name_that_there_can_be_is_written(tmp_path, name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+FULL = """\
+import resource, sys
+import anndata, numpy as np
+from scgen_lib import files
+adata = anndata.AnnData(np.random.default_rng(0).random((100, 500)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)  # as on a disk with so much room
+try:
+    files.write_h5ad(adata, sys.argv[1])
+except OSError as error:
+    print(error.filename, error.strerror, flush=True)"""
+
+
+@pytest.mark.parametrize("size", [3_000, 100_000])
+def test_a_file_of_hdf5_that_the_system_does_not_take_is_named_and_the_older_one_stays(tmp_path, size):
+    path = tmp_path / "a.h5ad"
+    path.write_text("older")
+    # in a process of its own, which HDF5 may well bring down afterwards
+    done = subprocess.run([sys.executable, "-c", FULL, path, str(size)], capture_output=True, text=True, check=False)
+    assert done.stdout == f"{path} File too large\n"
+    assert path.read_text() == "older"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.h5ad"]
+
+
+def test_no_file_of_hdf5_is_begun_where_there_is_no_room_for_it(tmp_path, monkeypatch):
+    adata = anndata.AnnData(np.ones((100, 50), "float32"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**6, 10**6 - 10**4, 10**4))
+    monkeypatch.setattr(anndata.AnnData, "write_h5ad", lambda *_: pytest.fail("it was begun"))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        files.write_h5ad(adata, tmp_path / "a.h5ad")
+    assert caught.value.filename == str(tmp_path / "a.h5ad")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path):
     deep = tmp_path / "rows [1]" / "deep"
     deep.mkdir(parents=True)

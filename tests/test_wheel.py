@@ -171,7 +171,9 @@ def test_the_library_works_without_the_extras(bare, tmp_path):
 @pytest.mark.slow
 def test_a_command_of_the_book_says_which_extra_it_needs(bare, tmp_path):
     listed = re.findall(r"^  (\w+)  ", run(bare, tmp_path, "scgen", "--help"), re.MULTILINE)
-    assert listed == ["datasets", "fetch", "pages", "plan", "record", "row", "run", "verify"]
+    own = ["datasets", "denoise", "embed", "fetch"]
+    assert listed == [*own, "pages", "plan", "record", "row", "run", "simulate", "verify"]
+    assert "--ae-type NAME" in run(bare, tmp_path, "scgen", "denoise", "dca", "--help")
     row = ("row", "denoising", "--dataset", "a", "--method", "b", "--out", "c.json")
     for command in (("run", "a.ipynb", "b.ipynb"), row, ("pages",)):
         line = run(bare, tmp_path, "scgen", *command, fails=2)

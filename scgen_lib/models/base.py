@@ -11,7 +11,7 @@ import numpy as np
 
 from scgen_lib import training
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
-from scgen_lib.files import replacing
+from scgen_lib.files import naming, replacing
 from scgen_lib.settings import Option, Settings
 
 # Arguments that every `fit` has.
@@ -91,7 +91,7 @@ class AnnDataModel:
             raise ParameterError(f"expected a file name that ends in .keras, got {path}: add the ending")
         net = self.fitted()
         net.note = {**net.note, "history": self.history}
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, naming(path):
             net.save(temporary)
 
     @classmethod
@@ -134,10 +134,13 @@ class AnnDataModel:
             out.layers[self.key] = self.denoise(adata)
         if hasattr(self, "embed"):
             out.obsm[f"X_{self.key}"] = self.embed(adata)
-        chosen = {name: value for name, value in self.values().items() if value is not None}
-        history = {name: np.asarray(values) for name, values in self.history.items()}
-        out.uns[self.key] = {**chosen, "history": history}
+        out.uns[self.key] = self.about()
         return out
+
+    def about(self) -> dict[str, Any]:
+        """Return the settings that are not None, and the history, as ``uns`` keeps them."""
+        chosen = {name: value for name, value in self.values().items() if value is not None}
+        return chosen | {"history": {name: np.asarray(values) for name, values in self.history.items()}}
 
     def fitted(self) -> Any:
         """Return the network, or raise `ParameterError` where there is none yet."""

@@ -1,0 +1,189 @@
+"""Cells of a file on their way into a model: read as they are, and those that can be used."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anndata
+import click
+import h5py
+import numpy as np
+import pandas as pd
+
+from scgen_lib import data, preprocess
+from scgen_lib.data import checks
+from scgen_lib.errors import DataError
+from scgen_lib.models.base import AnnDataModel
+
+
+def say(line: str) -> None:
+    """Tell the user something beside the result."""
+    click.echo(line, err=True)
+
+
+def in_options(text: str) -> str:
+    """Return a message whose advice is an argument of `data.load` with the option that gives it."""
+    rest = r"(?:, and save what it returns as \.h5ad for a notebook)?"
+    text = re.sub(rf"(?:for example )?with load\(\.\.\., (\w+)=NAME\){rest}", r"with --\1 NAME", text)
+    return re.sub(r"\b(labels|genome)=NAME", r"--\1 NAME", text).replace("transpose=True", "--transpose")
+
+
+def load(
+    counts: str, *, labels: str | None, transpose: bool, genome: str | None, layer: str | None = None
+) -> anndata.AnnData:
+    """Read cells by `data.load`, with all that their file has beside the counts.
+
+    Parameters
+    ----------
+    counts
+        A file, or the name of a data set.
+    labels
+        Column of the types; it stays where it is, in ``obs``.
+    transpose, genome
+        As in `data.load`.
+    layer
+        Layer of an ``.h5ad`` with the counts; None: where `data.load` looks for them.
+
+    Returns
+    -------
+    AnnData
+        Counts in ``layers["counts"]``, and all else as in the file.
+
+    Raises
+    ------
+    DataError
+        As `data.load`.
+    """
+    table = re.search(r"\.[ct]sv(\.gz)?$", counts, re.IGNORECASE)
+    if layer is not None:
+        cells = _of_layer(counts, layer, transpose)
+    else:
+        try:
+            cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
+        except DataError as error:
+            raise DataError(in_options(str(error))) from error
+    if labels is not None:
+        _refuse_unknown(cells, labels)
+    if layer is None and Path(counts).is_file() and h5py.is_hdf5(counts):
+        with h5py.File(counts) as file:
+            own = {"obs", "var"} <= set(file)
+        if own:
+            was = anndata.read_h5ad(counts)
+            _give_back(cells, was.T if transpose else was)
+    return cells
+
+
+def _of_layer(counts: str, layer: str, transpose: bool) -> anndata.AnnData:
+    """Read an ``.h5ad`` as it is, with one of its layers as the counts."""
+    try:
+        cells = anndata.read_h5ad(counts)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"expected an .h5ad file with the layer {layer!r}, got {counts}, which cannot be read as one: name another "
+            "file, or leave out --layer"
+        ) from error
+    if layer not in cells.layers:
+        have = ", ".join(repr(name) for name in cells.layers if name) or "none"
+        raise DataError(f"expected the layer {layer!r} in {counts}, got {have}: name one of them with --layer")
+    cells = cells.T.copy() if transpose else cells
+    checks.check_names(cells, counts)
+    cells.layers["counts"] = checks.check_counts(
+        cells.layers[layer], cells.var_names, cells.obs_names, allow_empty=True
+    )
+    return cells
+
+
+def _give_back(cells: anndata.AnnData, was: anndata.AnnData) -> None:
+    """Put ``X``, ``raw`` and layers of a file beside the counts, which may have been any of them."""
+    if was.shape == cells.shape:
+        cells.X = cells.X if was.X is None else was.X
+        for name in set(was.layers) - set(cells.layers):
+            cells.layers[name] = was.layers[name]
+    else:
+        say(f"Takes the counts of raw, which has {cells.n_vars:,} genes, and leaves out X, which has {was.n_vars:,}.")
+    if was.raw is not None:
+        cells.raw = was.raw.to_adata()
+
+
+def _refuse_unknown(cells: anndata.AnnData, key: str) -> None:
+    if key not in cells.obs:
+        have = ", ".join(map(str, cells.obs.columns)) or "no column at all"
+        raise DataError(
+            f"expected the types of the cells in the column {key!r}, got {have}: name theirs with --labels COLUMN"
+        )
+
+
+def labelled(cells: anndata.AnnData, key: str) -> anndata.AnnData:
+    """Return the cells that have a type.
+
+    Raises
+    ------
+    DataError
+        No such column, or no cell with a type.
+    """
+    _refuse_unknown(cells, key)
+    known = checks.texts(cells.obs[key]).notna()
+    if not known.any():
+        raise DataError(f"expected the types of the cells in the column {key!r}, got none: name another with --labels")
+    return cells if known.all() else cells[known].copy()
+
+
+def for_training(
+    cells: anndata.AnnData, model: AnnDataModel, choice: Mapping[str, Any], key: str | None
+) -> tuple[anndata.AnnData, str]:
+    """Return the cells and genes that a model can be trained on, and by which words they are chosen.
+
+    Parameters
+    ----------
+    cells
+        With counts in ``layers["counts"]``.
+    model
+        Untrained.
+    choice
+        Of `options.of_cells`.
+    key
+        Column of the types, for a model that has any.
+
+    Raises
+    ------
+    DataError
+        Counts or types that cannot be used.
+    """
+    if model.key == "scgan":
+        from scgen_lib.models.scgan.cells import process
+
+        if not model.conditional:
+            one = pd.DataFrame({key: "all"}, index=cells.obs_names)
+            cells = anndata.AnnData(checks.get_counts(cells, allow_empty=True), obs=one, var=cells.var[[]])
+        found = process(cells, label_key=key, library_size=model.library_size, test_cells=0.0, **choice)
+        return found, "what passes --min-genes, --min-cells and --min-class-size"
+    found, why = checks.drop_empty(cells), "what has counts"
+    if (n := choice.get("genes")) is not None and n < found.n_vars:
+        genes = preprocess.highest_variance(checks.get_counts(found), n)
+        found, why = checks.drop_empty(found[:, genes].copy()), "what has counts, the genes by variance (--genes)"
+        found.uns["dropped"] = {"cells": cells.n_obs - found.n_obs, "genes": cells.n_vars - found.n_vars}
+    return found, why
+
+
+def for_model(cells: anndata.AnnData, model: AnnDataModel) -> anndata.AnnData:
+    """Return the cells that have counts in the genes of a trained model, with these genes in their order.
+
+    Raises
+    ------
+    DataError
+        A gene that is not there, or no such cell.
+    """
+    genes = list(model.fitted().note["var_names"])
+    if lacking := [name for name in genes if name not in cells.var_names]:
+        raise DataError(
+            f"expected the {len(genes)} genes of the training, got cells without {len(lacking)} of them (first: "
+            f"{lacking[0]!r}): give a file that has them all, or train on this one"
+        )
+    of_model = cells[:, genes]
+    full = np.flatnonzero(checks.totals(checks.get_counts(of_model, allow_empty=True)))
+    if not len(full):
+        raise DataError(
+            f"expected counts in the genes of the training, got none in {cells.n_obs} cells: check the file"
+        )
+    return of_model[full].copy()
