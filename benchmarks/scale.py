@@ -162,7 +162,7 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
 def table(rows: list[dict]) -> list[str]:
     """Return the report's lines."""
     lines = [
-        "| model | cells | file, GB | counts | s before training | s per epoch | updates | ms per update | "
+        "| model | cells | file, GB | counts | s before training | s per epoch | updates measured, in an epoch | ms per update | "
         "µs per cell and epoch | read in an epoch, × file | peak, GiB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -170,10 +170,13 @@ def table(rows: list[dict]) -> list[str]:
         epoch = row["seconds"]
         seconds = f"{epoch:,.1f}" if row["whole"] else f"*{epoch:,.0f}*"
         cells = row["updates"] * row["batch"]
+        # what is read ahead says little of an epoch before that is over
+        read = f"{row['read'] / row['file']:.1f}" if row["whole"] else "–"
         lines.append(
             f"| {NAMES[row['model']]} | {row['cells']:,} | {row['file'] / 1e9:.2f} | "
-            f"{'disk' if row['on_disk'] else 'memory'} | {row['setup']:.1f} | {seconds} | {row['updates']:,} | "
-            f"{epoch / row['updates'] * 1e3:.2f} | {epoch / cells * 1e6:.0f} | {row['read'] / row['file']:.1f} | "
+            f"{'disk' if row['on_disk'] else 'memory'} | {row['setup']:.1f} | {seconds} | "
+            f"{row['done']:,} of {row['updates']:,} | "
+            f"{epoch / row['updates'] * 1e3:.2f} | {epoch / cells * 1e6:.0f} | {read} | "
             f"{row['trained']:.2f} |"
         )
     denoised = [

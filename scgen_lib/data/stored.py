@@ -198,6 +198,7 @@ class Stored:
                 pieces.append(block if contiguous else block[piece - low])
         empty = sparse.csr_matrix((0, self._file.shape[1]), dtype=self.dtype)
         block = pieces[0] if len(pieces) == 1 else sparse.vstack(pieces or [empty], format="csr")
+        pieces.clear()  # before there is a third copy
         if (order[:-1] > order[1:]).any():
             block = block[np.argsort(order)]
         return self._applied(block) if self._functions else block
@@ -223,22 +224,28 @@ class Stored:
     def _step(self) -> int:
         return max(1, int(BLOCK_BYTES / self._file.row_bytes))
 
+    def _in_file_order(self) -> tuple[np.ndarray, Stored]:
+        """Where the cells stand here, and the cells, as they follow each other in the file."""
+        order = np.arange(self.shape[0]) if self._rows is None else np.argsort(self._rows, kind="stable")
+        return order, self if self._rows is None else self[order]
+
     @functools.cached_property
     def sums(self) -> Sums:
         """Sums of cells and genes, and whether these are counts; one pass, and what it tells is kept."""
         cells, genes, clean = np.zeros(self.shape[0]), np.zeros(self.shape[1]), True
-        for start, block in self.blocks():
+        order, walk = self._in_file_order()
+        for start, block in walk.blocks():
             clean = clean and are_counts(block if isinstance(block, np.ndarray) else block.data)
             # float64 keeps the sums of small integer types from wrapping around
             of_cells = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-            cells[start : start + len(of_cells)] = of_cells
+            cells[order[start : start + len(of_cells)]] = of_cells
             genes += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         return Sums(cells, genes, clean)
 
     def extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest value of every column, (G,) each, the zeros that are not stored among them."""
         low, high = np.full(self.shape[1], np.inf), np.full(self.shape[1], -np.inf)
-        for _, block in self.blocks():
+        for _, block in self._in_file_order()[1].blocks():
             for found, reduce, of in ((low, np.minimum, block.min(axis=0)), (high, np.maximum, block.max(axis=0))):
                 reduce(found, np.ravel(of.toarray() if hasattr(of, "toarray") else of), out=found)
         return low, high
@@ -250,7 +257,7 @@ class Stored:
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Means over the cells of every column and of its squares, (G,) float64 each."""
         total, square = np.zeros(self.shape[1]), np.zeros(self.shape[1])
-        for _, block in self.blocks():
+        for _, block in self._in_file_order()[1].blocks():
             squares = block**2 if isinstance(block, np.ndarray) else block.multiply(block)
             total += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
             square += np.asarray(squares.sum(axis=0, dtype=np.float64)).ravel()

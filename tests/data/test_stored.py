@@ -115,6 +115,15 @@ def test_statistics_are_those_of_the_whole(counts, on_disk, kind):
     np.testing.assert_array_equal(preprocess.highest_variance(found, 5), preprocess.highest_variance(counts, 5))
 
 
+def test_statistics_of_rows_in_any_order_are_those_of_the_rows(counts, on_disk):
+    rows = np.random.default_rng(0).permutation(N)[:100]
+    found, kept = Stored(on_disk(counts).X)[rows], counts[rows].toarray()
+    np.testing.assert_array_equal(found.sums.cells, kept.sum(axis=1))
+    np.testing.assert_array_equal(found.sums.genes, kept.sum(axis=0))
+    np.testing.assert_array_equal(found.extremes(), [kept.min(axis=0), kept.max(axis=0)])
+    np.testing.assert_allclose(found.moments(), [kept.mean(axis=0), (kept**2).mean(axis=0)], **CLOSE)
+
+
 @pytest.mark.parametrize("n_hvg", [None, 5])
 def test_logarithms_are_those_of_the_whole(counts, on_disk, n_hvg):
     found = checks.get_counts(on_disk(counts), stored=True)
