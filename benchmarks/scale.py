@@ -10,6 +10,7 @@ What takes longer than ``--seconds`` is stopped then, and its epoch computed fro
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -162,8 +163,8 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
 def table(rows: list[dict]) -> list[str]:
     """Return the report's lines."""
     lines = [
-        "| model | cells | file, GB | counts | s before training | s per epoch | updates measured, in an epoch | ms per update | "
-        "µs per cell and epoch | read in an epoch, × file | peak, GiB |",
+        "| model | cells | file, GB | counts | s before training | s per epoch | updates measured / in an epoch | "
+        "ms per update | µs per cell and epoch | read in an epoch, × file | peak, GiB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -175,7 +176,7 @@ def table(rows: list[dict]) -> list[str]:
         lines.append(
             f"| {NAMES[row['model']]} | {row['cells']:,} | {row['file'] / 1e9:.2f} | "
             f"{'disk' if row['on_disk'] else 'memory'} | {row['setup']:.1f} | {seconds} | "
-            f"{row['done']:,} of {row['updates']:,} | "
+            f"{row['done']:,} / {row['updates']:,} | "
             f"{epoch / row['updates'] * 1e3:.2f} | {epoch / cells * 1e6:.0f} | {read} | "
             f"{row['trained']:.2f} |"
         )
@@ -214,6 +215,7 @@ def main() -> None:
         target = str(Path(path).with_name("denoised.h5ad")) if options.denoise is not None else None
         print(json.dumps(one(model, Path(path), options.seconds, target)))
         return
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
         rows = measured(options, options.folder or Path(temporary))
     notes = (
@@ -222,7 +224,15 @@ def main() -> None:
         f"extrapolated from the updates done in\n{options.seconds:g} s, without validation. Read are the bytes that "
         "were asked of the system, from its cache or the disk."
     )
-    command = f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)}"
+    if load > 0.5:
+        notes += (
+            f"\n\n**Other work ran on the machine (load {load:.1f} at the start): the times stand for no idle one, and are "
+            "not to be compared\nwith each other. Memory and what is read are not touched by that.**"
+        )
+    command = (
+        f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)} "
+        f"--seconds {options.seconds:g}"
+    )
     report("From ten thousand cells to a million", command, notes, table(rows), options.output)
 
 

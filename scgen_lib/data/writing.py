@@ -1,7 +1,9 @@
 """An ``.h5ad`` that is written block by block: cells as they came, with a layer that need not fit into memory."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,8 @@ def write_with_layer(
         Another ending than .h5ad, or the file that `adata` is read from.
     DataError
         A value that the dtype cannot hold.
+    OSError
+        As the system has it, a full disk for example.
     """
     if Path(path).suffix != ".h5ad":
         raise ParameterError(f"expected a file name that ends in .h5ad, got {path}: change the ending")
@@ -57,7 +61,7 @@ def write_with_layer(
         obs=adata.obs, var=adata.var, uns=dict(adata.uns), obsm=dict(adata.obsm), varm=dict(adata.varm),
         obsp=dict(adata.obsp), varp=dict(adata.varp),
     )  # fmt: skip
-    with replacing(path) as temporary:
+    with _system_errors(path), replacing(path) as temporary:
         (bare if whole else bare[:, genes]).write_h5ad(temporary)
         with h5py.File(temporary, "r+") as file:
             layers = file.require_group("layers")
@@ -75,6 +79,18 @@ def write_with_layer(
                 for name in ("var", "varm"):
                     part = getattr(adata.raw, name)
                     anndata.io.write_elem(raw, name, dict(part) if name == "varm" else part)
+
+
+@contextlib.contextmanager
+def _system_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Raise as the system's errors what HDF5 tells of them: it may be a `RuntimeError` with the number in words."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), os.fspath(path)) from error
 
 
 def _file_of(adata: anndata.AnnData) -> Path | None:
