@@ -11,9 +11,13 @@ import tensorflow as tf
 from scipy.special import gammaln
 
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored, per_cell
 from scgen_lib.errors import DataError, ParameterError
+from scgen_lib.variable_genes import highest_variance as highest_variance
+from scgen_lib.variable_genes import seurat_dispersions
 
-Matrix = np.ndarray | sp.csr_matrix
+# On disk, what is fitted is fitted in passes over blocks of cells, and what is transformed is so when it is read.
+Matrix = np.ndarray | sp.csr_matrix | Stored
 SizeFactor = Literal["total_median", "kth", "batch_total", "none"]
 ZScore = Literal["gene", "global", "batch", "none"]
 
@@ -30,8 +34,7 @@ def size_factors(counts: Matrix, method: SizeFactor, median: float | None = None
         return np.ones(counts.shape[0], "float32")
     if method == "kth":
         k = max(counts.shape[1] // 2 - 1, 0)
-        dense = counts.toarray() if sp.issparse(counts) else counts
-        factor = np.partition(dense, k, axis=1)[:, k]
+        factor = per_cell(lambda x: np.partition(x.toarray() if sp.issparse(x) else x, k, axis=1)[:, k], counts)
     else:
         total = checks.totals(counts)
         factor = total / (np.median(total) if median is None else median)
@@ -46,6 +49,10 @@ def size_factors(counts: Matrix, method: SizeFactor, median: float | None = None
 
 def mean_log_factorial(counts: Matrix) -> np.ndarray:
     """Mean of lnΓ(x + 1) over the genes of each cell, (N,) float32: the part of a likelihood that only data enter."""
+    return per_cell(_mean_log_factorial, counts)
+
+
+def _mean_log_factorial(counts: np.ndarray | sp.csr_matrix) -> np.ndarray:
     dense = counts.data if sp.issparse(counts) else counts
     logs = gammaln(np.asarray(dense, "float64") + 1)
     if sp.issparse(counts):
@@ -96,12 +103,19 @@ class Standardiser:
         return self
 
     def _moments(self, counts: Matrix) -> tuple[np.ndarray, np.ndarray]:
-        scale = 1.0 / self.factors(counts).astype("float64")
+        factors = self.factors(counts)
+        if isinstance(counts, Stored):
+            return counts.map(lambda block: self._scaled(block, self.factors(block))).moments()
+        scaled = self._scaled(counts, factors)
+        square = scaled.multiply(scaled) if sp.issparse(scaled) else scaled**2
+        return tuple(np.asarray(m.mean(axis=0), "float64").ravel() for m in (scaled, square))
+
+    def _scaled(self, counts: np.ndarray | sp.csr_matrix, factors: np.ndarray) -> np.ndarray | sp.csr_matrix:
+        scale = 1.0 / factors.astype("float64")
         scaled = sp.diags(scale) @ counts if sp.issparse(counts) else counts * scale[:, None]
         if self.log1p:
             scaled = scaled.log1p() if sp.issparse(scaled) else np.log1p(scaled)
-        square = scaled.multiply(scaled) if sp.issparse(scaled) else scaled**2
-        return tuple(np.asarray(m.mean(axis=0), "float64").ravel() for m in (scaled, square))
+        return scaled
 
     def factors(self, counts: Matrix) -> np.ndarray:
         """Size factors (N,) of cells, relative to the training cells."""
@@ -171,7 +185,8 @@ class LogNormaliser:
 
     def fit(self, counts: Matrix) -> "LogNormaliser":
         """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse."""
-        cells = np.asarray((counts > 0).sum(axis=0)).ravel()
+        stored = isinstance(counts, Stored)
+        cells = counts.map(lambda x: x > 0).sums.genes if stored else np.asarray((counts > 0).sum(axis=0)).ravel()
         self.detected = np.flatnonzero(cells >= self.min_cells).tolist()
         if not self.detected:
             raise DataError(
@@ -185,20 +200,30 @@ class LogNormaliser:
                 f"{self.n_hvg}: choose fewer, or None for all"
             )
         if self.n_hvg is not None:
-            import scanpy as sc
-
-            logs = anndata.AnnData(self._log(counts))
-            sc.pp.highly_variable_genes(logs, flavor="seurat", n_top_genes=self.n_hvg)
+            chosen, spread = self._dispersions(counts)
             # scanpy keeps every gene that ties with the last one: the first in the file are enough
-            chosen = np.flatnonzero(logs.var["highly_variable"])
-            spread = logs.var["dispersions_norm"].to_numpy()[chosen]
-            first = np.sort(chosen[np.argsort(-spread, kind="stable")[: self.n_hvg]])
+            first = np.sort(chosen[np.argsort(-spread[chosen], kind="stable")[: self.n_hvg]])
             self.genes = np.asarray(self.detected)[first].tolist()
         return self
 
+    def _dispersions(self, counts: Matrix) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the genes to choose among, and normalised dispersions of all that are detected."""
+        if isinstance(counts, Stored):
+            mean, square = self._log(counts).map(np.expm1).moments()
+            n = counts.shape[0]
+            spread = seurat_dispersions(mean, np.maximum(square - mean**2, 0) * n / max(n - 1, 1))
+            return np.arange(len(spread)), spread
+        import scanpy as sc
+
+        logs = anndata.AnnData(self._log(counts))
+        sc.pp.highly_variable_genes(logs, flavor="seurat", n_top_genes=self.n_hvg)
+        return np.flatnonzero(logs.var["highly_variable"]), logs.var["dispersions_norm"].to_numpy()
+
     def __call__(self, counts: Matrix) -> Matrix:
         """Counts (N, G) → logarithms (N, len(genes)), float32, natural, in [0, ln(1 + target)]; CSR stays sparse."""
-        return self._log(counts)[:, np.searchsorted(self.detected, self.genes)]
+        columns = np.searchsorted(self.detected, self.genes)
+        logs = self._log(counts)
+        return logs.map(lambda x: x[:, columns], len(columns)) if isinstance(logs, Stored) else logs[:, columns]
 
     def inverse(self, logs: np.ndarray, counts: Matrix) -> np.ndarray:
         """Logarithms (N, len(genes)) → counts at the depth of cells, float32.
@@ -211,19 +236,32 @@ class LogNormaliser:
         depth = checks.totals(counts[:, self.genes])[:, None]
         return (values * depth / np.where(totals > 0, totals, 1.0)).astype("float32")
 
+    def _log_of_block(self, block: sp.csr_matrix) -> sp.csr_matrix:
+        # scanpy's arithmetic, without its threads, which would meet those that read ahead
+        x = block[:, self.detected].astype("float32")
+        factor = checks.totals(x).astype("float32") / np.float32(self.target_sum)
+        x.data = np.log1p(x.data / np.repeat(factor, np.diff(x.indptr)))
+        return x
+
     def _log(self, counts: Matrix) -> Matrix:
+        if isinstance(counts, Stored):
+            self._refuse_empty(per_cell(lambda x: checks.totals(x[:, self.detected]), counts))
+            return counts.map(self._log_of_block, len(self.detected))
         import scanpy as sc
 
         kept = anndata.AnnData(counts[:, self.detected].astype("float32"))
-        empty = checks.totals(kept.X) == 0
+        self._refuse_empty(checks.totals(kept.X))
+        sc.pp.normalize_total(kept, target_sum=self.target_sum)
+        sc.pp.log1p(kept)
+        return kept.X
+
+    def _refuse_empty(self, totals: np.ndarray) -> None:
+        empty = totals == 0
         if empty.any():
             raise DataError(
                 f"expected counts in every cell, got none in {int(empty.sum())} of {len(empty)} cells in the genes "
                 f"detected in {self.min_cells} cells: remove those cells"
             )
-        sc.pp.normalize_total(kept, target_sum=self.target_sum)
-        sc.pp.log1p(kept)
-        return kept.X
 
     def get_config(self) -> dict:
         """Everything as JSON."""
@@ -264,7 +302,10 @@ class UnitScaler:
             largest = np.log2(np.float64(counts.max()) + 1) if self.unit else 1.0
             self.width = np.array([largest or 1.0], "float32")
         else:
-            high, low = (m.toarray() if sp.issparse(m) else m for m in (counts.max(axis=0), counts.min(axis=0)))
+            if isinstance(counts, Stored):
+                low, high = counts.extremes()
+            else:
+                high, low = (m.toarray() if sp.issparse(m) else m for m in (counts.max(axis=0), counts.min(axis=0)))
             self.low = np.asarray(low, "float32").ravel()
             width = np.asarray(high, "float32").ravel() - self.low
             self.width = np.where(width > 0, width, 1.0).astype("float32")
@@ -272,6 +313,8 @@ class UnitScaler:
 
     def __call__(self, counts: Matrix) -> Matrix:
         """Counts (N, G) → (N, G), float32; CSR stays sparse with ``sparse``."""
+        if isinstance(counts, Stored):
+            return counts.map(self)
         if self.method == "dense":
             values = np.asarray(counts.toarray() if sp.issparse(counts) else counts, "float32")
             return self._clipped((values - self.low) / self.width)
@@ -291,30 +334,6 @@ class UnitScaler:
     def from_config(cls, config: dict) -> "UnitScaler":
         """Inverse of `get_config`."""
         return cls(**{**config, **{k: np.asarray(config[k], "float32") for k in ("low", "width")}})
-
-
-def highest_variance(counts: Matrix, n_genes: int, on: Literal["log", "counts"] = "log") -> np.ndarray:
-    """Positions of the genes of highest variance, in the order of the file: (n_genes,) int.
-
-    Parameters
-    ----------
-    counts
-        Raw counts, cells × genes (N, G); CSR stays sparse.
-    n_genes
-        How many genes, at most G; DR-A takes 720.
-    on
-        Scale of the variance, which the release does not tell: ``log``, log2(c + 1), or ``counts``.
-    """
-    if on not in ("log", "counts"):
-        raise ParameterError(f"expected the scale 'log' or 'counts', got {on!r}: choose one of the two")
-    if not 1 <= n_genes <= counts.shape[1]:
-        raise ParameterError(f"expected 1 to {counts.shape[1]} genes, got {n_genes}: ask for fewer")
-    values = counts.astype("float64")
-    if on == "log":
-        values = UnitScaler(unit=False).fit(values)(values).astype("float64")
-    square = values.multiply(values) if sp.issparse(values) else values**2
-    mean, square = (np.asarray(m.mean(axis=0)).ravel() for m in (values, square))
-    return np.sort(np.argsort(mean**2 - square, kind="stable")[:n_genes])
 
 
 def legacy_split(n: int, share: float = 0.8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

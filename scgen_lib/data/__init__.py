@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgen_lib.data import checks
 from scgen_lib.data.datasets import datasets, excerpt, load, pbmc68k_labels, prefetch, refseq_mm9, zeisel_annotation
+from scgen_lib.data.stored import open_backed
 
 if TYPE_CHECKING:
     from scgen_lib.data import splatter
@@ -19,6 +20,7 @@ __all__ = [
     "datasets",
     "excerpt",
     "load",
+    "open_backed",
     "pbmc68k_labels",
     "prefetch",
     "refseq_mm9",

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgen_lib.data.stored import Stored, are_counts, kept_on_disk
 from scgen_lib.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from anndata import AnnData
     from scipy.sparse import csr_matrix, spmatrix
 
-    Matrix = np.ndarray | csr_matrix
+    Matrix = np.ndarray | csr_matrix | Stored
 
 
 def check_counts(
-    x: np.ndarray | spmatrix,
+    x: np.ndarray | spmatrix | Stored,
     var_names: Sequence[str] | None = None,
     obs_names: Sequence[str] | None = None,
     *,
@@ -34,7 +35,7 @@ def check_counts(
     Parameters
     ----------
     x
-        Cells × genes, dense or sparse.
+        Cells × genes, dense, sparse or on disk.
     var_names, obs_names
         Names for the messages; positions stand in for them where they are missing.
     allow_empty
@@ -42,51 +43,82 @@ def check_counts(
 
     Returns
     -------
-    ndarray or csr_matrix
-        The same values, dense as an array, sparse as CSR. What arithmetic has left beside an integer is that integer,
-        see `rounded`; `x` itself stays as it is.
+    ndarray, csr_matrix or Stored
+        The same values, dense as an array, sparse as CSR, on disk as `Stored`. What arithmetic has left beside an
+        integer is that integer, see `rounded`; `x` itself stays as it is.
     """
     from scipy import sparse
 
-    x = sparse.csr_matrix(x) if sparse.issparse(x) else np.asarray(x)
-    if x.ndim != 2 or 0 in x.shape:
+    if not isinstance(x, Stored):
+        x = sparse.csr_matrix(x) if sparse.issparse(x) else np.asarray(x)
+    if len(x.shape) != 2 or 0 in x.shape:
         raise DataError(
             f"expected a matrix of cells × genes, got the shape {x.shape}: check that the filters left cells and genes"
         )
-    values = x.data if sparse.issparse(x) else x
-    if values.dtype.kind not in "biuf":
-        raise DataError(f"expected counts as numbers, got the dtype {values.dtype}: convert them to a numeric type")
-
-    def refuse(bad: np.ndarray, expected: str, what: str, remedy: str) -> None:
-        if not bad.any():
-            return
-        row, column = _first(x, bad)
-        value = values.flat[np.argmax(bad)]
-        raise DataError(
-            f"expected {expected}, got {np.count_nonzero(bad)} of {x.shape[0] * x.shape[1]} entries that {what} "
-            f"(first: {value:g} in cell {_name(obs_names, row)}, gene {_name(var_names, column)}): {remedy}"
-        )
-
-    if values.dtype.kind == "f":
-        refuse(np.isnan(values), "finite counts", "are NaN", "fill them at their source or remove their cells or genes")
-        refuse(np.isinf(values), "finite counts", "are infinite", "remove their cells or genes")
-        whole = rounded(values)
-        if whole is not None and whole is not values:
-            x = sparse.csr_matrix((whole, x.indices, x.indptr), x.shape) if sparse.issparse(x) else whole
-            values = whole
-    if values.dtype.kind in "if":
-        refuse(values < 0, "non-negative counts", "are negative", "give raw counts, not scaled or centred values")
-    if values.dtype.kind == "f":
-        fractions = values != np.rint(values)
-        # natural logarithms of counts, also of depth-normalised ones, stay below 25
-        kind = "log-transformed" if values.size and values.max() < 25 else "normalised"
-        remedy = f"this looks {kind}, give raw counts"
-        if np.count_nonzero(fractions) * 2 < np.count_nonzero(values):
-            remedy = "most are integers, so round them if they are estimates of counts (RSEM, Salmon)"
-        refuse(fractions, "integer counts", "are no integers", remedy)
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"expected counts as numbers, got the dtype {x.dtype}: convert them to a numeric type")
+    if not (x.sums.clean if isinstance(x, Stored) else are_counts(_values(x))):
+        x = _by_rules(x, var_names, obs_names)
     if not allow_empty:
         _refuse_empty(x, var_names, obs_names)
     return x
+
+
+def _by_rules(x: Matrix, var_names: Sequence[str] | None, obs_names: Sequence[str] | None) -> Matrix:
+    """Refuse what are no counts by the first rule that is broken, or return the integers behind them."""
+
+    def refuse(rule: Callable[[np.ndarray], np.ndarray], expected: str, what: str, remedy: str) -> None:
+        number, first = 0, ""
+        for start, block in _blocks(x):
+            values = _values(block)
+            bad = rule(values)
+            if not number and bad.any():
+                row, column = _first(block, bad)
+                value, cell = values.flat[np.argmax(bad)], _name(obs_names, start + row)
+                first = f"{value:g} in cell {cell}, gene {_name(var_names, column)}"
+            number += np.count_nonzero(bad)
+        if number:
+            raise DataError(
+                f"expected {expected}, got {number} of {x.shape[0] * x.shape[1]} entries that {what} (first: {first}): "
+                f"{remedy}"
+            )
+
+    if x.dtype.kind == "f":
+        refuse(np.isnan, "finite counts", "are NaN", "fill them at their source or remove their cells or genes")
+        refuse(np.isinf, "finite counts", "are infinite", "remove their cells or genes")
+        x = _rounded(x)
+    refuse(
+        lambda values: values < 0,
+        "non-negative counts",
+        "are negative",
+        "give raw counts, not scaled or centred values",
+    )
+    # natural logarithms of counts, also of depth-normalised ones, stay below 25
+    most, fractions, values = 0.0, 0, 0
+    for _, block in _blocks(x):
+        found = _values(block)
+        most = max(most, found.max(initial=0))
+        fractions, values = fractions + np.count_nonzero(found != np.rint(found)), values + np.count_nonzero(found)
+    remedy = f"this looks {'log-transformed' if most < 25 else 'normalised'}, give raw counts"
+    if fractions * 2 < values:
+        remedy = "most are integers, so round them if they are estimates of counts (RSEM, Salmon)"
+    refuse(lambda v: v != np.rint(v), "integer counts", "are no integers", remedy)
+    return x
+
+
+def _rounded(x: Matrix) -> Matrix:
+    """Return the integers behind a matrix of floats where `rounded` finds them in all of it, else `x`."""
+    from scipy import sparse
+
+    if not isinstance(x, Stored):
+        whole = rounded(_values(x))
+        if whole is None:
+            return x
+        return sparse.csr_matrix((whole, x.indices, x.indptr), x.shape) if sparse.issparse(x) else whole
+    blocks = [(near_integers(block.data), np.rint(block.data).any()) for _, block in x.blocks()]
+    if not (all(near for near, _ in blocks) and any(found for _, found in blocks)):
+        return x
+    return x.map(lambda block: sparse.csr_matrix((np.rint(block.data) + 0.0, block.indices, block.indptr), block.shape))
 
 
 def rounded(values: np.ndarray) -> np.ndarray | None:
@@ -96,12 +128,16 @@ def rounded(values: np.ndarray) -> np.ndarray | None:
     normalised values lie anywhere between two integers, and shares would all become 0. Integers come back themselves.
     """
     whole = np.rint(values)
-    off = np.abs(values - whole)
-    if not off.any():
+    if (whole == values).all():
         return values
-    near = off <= np.clip(1e-6 * np.abs(whole), 1e-3, 0.1)
     # -0.0 is a negative number to some formats
-    return whole + 0.0 if near.all() and whole.any() else None
+    return whole + 0.0 if near_integers(values) and whole.any() else None
+
+
+def near_integers(values: np.ndarray) -> bool:
+    """Say whether floats differ from integers by no more than arithmetic leaves."""
+    whole = np.rint(values)
+    return bool((np.abs(values - whole) <= np.clip(1e-6 * np.abs(whole), 1e-3, 0.1)).all())
 
 
 def check_names(adata: AnnData, file: str | None = None) -> None:
@@ -229,13 +265,17 @@ def label_codes(adata: AnnData, key: str, known: Sequence[str], what: str = "cla
     return codes
 
 
-def get_counts(adata: AnnData, *, allow_empty: bool = False) -> Matrix:
+def get_counts(adata: AnnData, *, allow_empty: bool = False, stored: bool = False) -> Matrix:
     """Return the validated counts of ``adata``, as `check_counts` does: ``layers["counts"]``, else ``X``.
 
-    Counts of a file that was opened with ``backed="r"`` are read into memory.
+    Counts of a file that was opened with ``backed="r"`` are read into memory; with `stored` they stay on disk, as
+    `Stored`, where they would take more than `stored.IN_MEMORY_BYTES` as dense float32.
     """
     x = adata.layers.get("counts", adata.X)
-    x = x.to_memory() if hasattr(x, "to_memory") else x
+    if stored and kept_on_disk(x):
+        x = Stored(x)
+    elif hasattr(x, "to_memory"):
+        x = x.to_memory()
     about = adata.uns.get("dataset", {})
     if "counts" not in adata.layers and about.get("values") == "log":
         raise DataError(
@@ -253,36 +293,6 @@ def get_counts(adata: AnnData, *, allow_empty: bool = False) -> Matrix:
         raise DataError(
             f"{error}, or put the counts into layers['counts'] (there are the layers {', '.join(map(repr, names))})"
         ) from error
-
-
-def doubt_orientation(adata: AnnData) -> str | None:
-    """Say why a file that was read as cells × genes is plainly genes × cells, in words; None where it may be right.
-
-    Cells that are named as genes, genes that are named as barcodes, more genes than any annotation has, or, among few
-    cells and many genes, cells that differ more in depth than genes in abundance, which no experiment gives.
-    """
-    for names, what, kind, pattern in (
-        (adata.obs_names, "cells", "genes", _GENE),
-        (adata.var_names, "genes", "barcodes", _BARCODE),
-    ):
-        told = np.asarray(names.astype(str).str.fullmatch(pattern), bool)
-        if told.sum() > 2 and told.mean() > 0.01:
-            return f"{told.sum()} of its {len(told)} {what!r} are named as {kind} (first: {names[told.argmax()]!r})"
-    if adata.n_vars > 10 * adata.n_obs:
-        spread = [np.log1p(totals(check_counts(adata.X, allow_empty=True), axis)).std() for axis in (1, 0)]
-        if adata.n_vars > 100_000 or (adata.n_obs > 9 and spread[0] > 2 * spread[1]):
-            return f"no experiment gives {adata.n_obs} 'cells' and {adata.n_vars} 'genes' of such totals"
-    return None
-
-
-# Ids of genes, families of symbols and single ones that nearly all data sets have; barcodes of droplets.
-_GENE = (
-    r"(?i:ENS[A-Z]{0,6}G\d{11}(\.\d+)?|FBgn\d{7}|WBGene\d{8}|MT-(ND|CO|CYB|ATP)\w*|RP[LS]A?\d+\w{0,3}|LINC\d{5}|"
-    r"ZNF\d+|ZFP\d+|TMEM\d+[A-Z]?|SLC\d+A\d+|C\d+orf\d+|[0-9A-Z]{5,}RIK|HLA-[A-Z0-9]+|EEF1A1|EEF2|ACTB|ACTG1|GAPDH|"
-    r"B2M|MALAT1|TMSB4X|TMSB10|FTL1?|FTH1|TPT1|UBC|HSP90A[AB]1|PTPRC|CD3[DEG]|CD8[AB]1?|CD14|CD19|CD34|CD74|CD79[AB]|"
-    r"MS4A1|LYZ[12]?|NKG7|GNLY|PPBP|IL7R|FCGR3A|FCER1A|S100A\d+|CST3|EPCAM|VIM|COL1A[12]|GFAP|APOE|INS[12]?|GCG|SST)"
-)
-_BARCODE = r"[ACGT]{12,}([-_.]\w+)?"
 
 
 def drop_empty(adata: AnnData) -> AnnData:
@@ -312,11 +322,22 @@ def _refuse_empty(x: Matrix, var_names: Sequence[str] | None, obs_names: Sequenc
 
 def totals(x: Matrix, axis: int = 1) -> np.ndarray:
     """Sums of the cells (axis 1) or of the genes (axis 0) of a matrix (N, G), float64."""
+    if isinstance(x, Stored):
+        return x.sums.cells if axis else x.sums.genes
     # float64 keeps the sums of small integer types from wrapping around
     return np.asarray(x.sum(axis=axis, dtype=np.float64)).ravel()
 
 
-def _first(x: Matrix, bad: np.ndarray) -> tuple[int, int]:
+def _values(x: np.ndarray | csr_matrix) -> np.ndarray:
+    """Values of a matrix, without the zeros that a sparse one leaves out."""
+    return x if isinstance(x, np.ndarray) else x.data
+
+
+def _blocks(x: Matrix) -> Iterator[tuple[int, np.ndarray | csr_matrix]]:
+    yield from x.blocks() if isinstance(x, Stored) else [(0, x)]
+
+
+def _first(x: np.ndarray | csr_matrix, bad: np.ndarray) -> tuple[int, int]:
     """Row and column of the first bad value, where ``bad`` has the layout of ``x`` or of its stored entries."""
     if isinstance(x, np.ndarray):
         row, column = np.unravel_index(np.argmax(bad), bad.shape)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgen_lib.data import checks, readers, registry
+from scgen_lib.data import checks, orientation, readers, registry
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import expanded
 
@@ -67,7 +67,7 @@ def load(
     Warns
     -----
     UserWarning
-        The file is plainly genes × cells, see `checks.doubt_orientation`.
+        The file is plainly genes × cells, see `orientation.doubt_orientation`.
     """
     name = str(name_or_path)
     given = {"transpose": transpose, "labels": labels, "genome": genome}
@@ -276,7 +276,7 @@ def _own(path: Path, *, transpose: bool, labels: str | None, genome: str | None)
         )
         adata.var_names_make_unique()
     adata = _with_counts(adata, path.name)
-    if not transpose and (doubt := checks.doubt_orientation(adata)):
+    if not transpose and (doubt := orientation.doubt_orientation(adata)):
         warnings.warn(
             f"{path.name} was read as cells × genes, but looks like genes × cells: {doubt}; set transpose=True if it "
             "is.",

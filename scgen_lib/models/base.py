@@ -1,18 +1,20 @@
 """What the AnnData-facing classes of all papers share: they are fitted, saved and loaded in one way."""
 
+import collections
 import numbers
 import os
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import anndata
 import keras
 import numpy as np
 
 from scgen_lib import training
+from scgen_lib.data import writing
 from scgen_lib.errors import CheckpointError, DataError, ParameterError
 from scgen_lib.files import naming, replacing
-from scgen_lib.settings import Option, Settings
+from scgen_lib.settings import Option, Settings, checked
 
 # Arguments that every `fit` has.
 Epochs = Annotated[int, Option("in [1, inf)", "passes over the training cells")]
@@ -164,6 +166,64 @@ class AnnDataModel:
                 f"expected the {len(names)} genes of the training in their order, got {adata.n_vars} genes of which "
                 f"{known} are known: subset and reorder with adata[:, model.net.note['var_names']]"
             )
+
+
+class DenoisingModel(AnnDataModel):
+    """A model that denoises."""
+
+    @property
+    def genes(self) -> list[str]:
+        """Names of the genes that `denoise` returns, in the order of the file."""
+        return list(self.fitted().note["var_names"])
+
+    def denoised(self, adata: anndata.AnnData) -> Iterator[np.ndarray]:
+        """Walk through what `denoise` returns: blocks of cells in their order, (B, len(genes)) each, float32."""
+        raise NotImplementedError
+
+    @checked
+    def denoise_to(
+        self,
+        adata: anndata.AnnData,
+        path: str | os.PathLike,
+        *,
+        genes: Sequence[str] | None = None,
+        dtype: Annotated[
+            Literal["float32", "float16"], Option(meaning="of the denoised values in the file")
+        ] = "float32",
+        layer: str | None = None,
+    ) -> None:
+        """Write the cells with what `denoise` returns to a file, block by block: for more than fits into memory.
+
+        Parameters
+        ----------
+        adata
+            As in `denoise`. What it holds goes into the file too; counts on disk are copied block by block.
+        path
+            File to write, ``.h5ad``; it appears whole or not at all.
+        genes
+            Names of the genes to write, in the order wanted; None: all of `self.genes`. The file has these alone.
+        layer
+            Layer with the denoised values; None: the name of the paper, as in `annotate`.
+
+        Raises
+        ------
+        DataError
+            As `denoise`, or a value that the dtype cannot hold.
+        ParameterError
+            An unknown gene, one that is named twice, another ending than .h5ad, or the file that is read.
+        """
+        known = {name: i for i, name in enumerate(self.genes)}
+        self.check_genes(adata)
+        wanted = list(known) if genes is None else list(genes)
+        for name, times in collections.Counter(wanted).items():
+            if name not in known or times > 1:
+                what = f"{name!r} twice" if name in known else f"the unknown {name!r}"
+                raise ParameterError(f"expected genes of the model, each once, got {what}: leave it out")
+        columns = np.asarray([known[name] for name in wanted], int)
+        every = len(columns) == len(known) and (np.diff(columns) == 1).all()
+        blocks = (block if every else block[:, columns] for block in self.denoised(adata))
+        positions = adata.var_names.get_indexer(wanted)
+        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=positions, dtype=dtype)
 
 
 def wanted_cells(cells: Mapping[object, int], names: Sequence[str], what: str) -> dict[str, int]:

@@ -9,11 +9,11 @@ work as everywhere. `benchmarks/` holds the figures behind this choice.
 
 from scgen_lib import backend  # noqa: F401
 from scgen_lib.training.arrays import Arrays, dense, split
-from scgen_lib.training.loop import fit, predict
+from scgen_lib.training.loop import fit, predict, predictions
 from scgen_lib.training.model import Max, WindowModel
 from scgen_lib.training.parallel import in_parallel
 from scgen_lib.training.search import Search, search_batch_size
-from scgen_lib.training.windows import XLA_PAYS, Order, in_file_order, shuffled
+from scgen_lib.training.windows import XLA_PAYS, Order, exactly, in_file_order, shuffled, shuffling
 
 __all__ = [
     "XLA_PAYS",
@@ -23,11 +23,14 @@ __all__ = [
     "Search",
     "WindowModel",
     "dense",
+    "exactly",
     "fit",
     "in_file_order",
     "in_parallel",
     "predict",
+    "predictions",
     "search_batch_size",
     "shuffled",
+    "shuffling",
     "split",
 ]

@@ -5,14 +5,16 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import InputError
 
 # Arrays that share their first axis, the cells, by name.
-Arrays = dict[str, np.ndarray | sp.csr_matrix]
+Arrays = dict[str, np.ndarray | sp.csr_matrix | Stored]
 
 
-def dense(a: np.ndarray | sp.csr_matrix) -> np.ndarray:
-    """Dense float32 of an array or CSR matrix, without a copy where it is that already."""
+def dense(a: np.ndarray | sp.csr_matrix | Stored) -> np.ndarray:
+    """Dense float32 of an array, a CSR matrix or counts on disk, without a copy where it is that already."""
+    a = a.read() if isinstance(a, Stored) else a
     return np.asarray(a.toarray() if sp.issparse(a) else a, "float32")
 
 

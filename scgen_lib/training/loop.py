@@ -5,7 +5,7 @@ import ctypes
 import hashlib
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -13,11 +13,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import TrainingError
 from scgen_lib.training.arrays import Arrays, dense, refuse_none
 from scgen_lib.training.checkpoint import Checkpoint
 from scgen_lib.training.model import WindowModel
-from scgen_lib.training.windows import Order, Windows, shuffled
+from scgen_lib.training.windows import Order, Windows, shuffling
 
 # Counts that take more memory than this as a dense matrix stay sparse on the host.
 RESIDENT_BYTES = 2 << 30
@@ -47,7 +48,7 @@ def fit(
         A compiled `WindowModel`.
     arrays
         Named arrays that share their first axis, the cells: dense, or CSR, which is made dense a batch at a time if the
-        whole would take more than 2 GiB.
+        whole would take more than 2 GiB, or `Stored`, which stays on disk.
     epochs, batch_size
         As in Keras. The last mini-batch of an epoch is smaller where the cells do not divide.
     seed
@@ -55,9 +56,9 @@ def fit(
     rows, validation_rows
         Indices of the training cells (all, if None) and of the validation cells (none, if None).
     order
-        Which cells an epoch walks through, and how: `shuffled` (if None), `in_file_order`, or a function of a seeded
-        generator, the training cells and the batch size that returns the cells of one epoch, equally many in every
-        epoch; successive runs of `batch_size` are the mini-batches.
+        Which cells an epoch walks through, and how: as `shuffling` says (if None), `in_file_order`, or a function of a
+        seeded generator, the training cells and the batch size that returns the cells of one epoch, equally many in
+        every epoch; successive runs of `batch_size` are the mini-batches.
     callbacks
         Keras callbacks; batch-level ones are called once a window.
     checkpoint
@@ -85,20 +86,21 @@ def fit(
     n = next(iter(arrays.values())).shape[0]
     rows = np.arange(n) if rows is None else np.asarray(rows)
     refuse_none(len(rows))
-    resident = sum(math.prod(a.shape) * 4 for a in arrays.values()) <= RESIDENT_BYTES
+    stored = next((a for a in arrays.values() if isinstance(a, Stored)), None)
+    resident = stored is None and sum(math.prod(a.shape) * 4 for a in arrays.values()) <= RESIDENT_BYTES
     model._resident_arrays = {name: tf.constant(dense(a)) for name, a in arrays.items()} if resident else {}
     # A function traced for earlier data would go on reading those.
     model.train_function = model.test_function = None
 
-    order = order or shuffled
+    order = order or shuffling(stored)
     model._train_windows = train = Windows(arrays, rows, batch_size, resident, epochs, order, seed)
     validation = None
     if validation_rows is not None and len(validation_rows):
         model._validation_windows = Windows(arrays, validation_rows, min(len(validation_rows), 512), resident, epochs)
         validation = model._validation_windows.dataset()
-    keeper = Checkpoint(
-        checkpoint, every=checkpoint_every, epochs=epochs, settings=_fingerprint(arrays, rows, batch_size, seed, order)
-    )
+    # a pass over the data, which only a file of the state has need of
+    settings = "" if checkpoint is None else _fingerprint(arrays, rows, batch_size, seed, order)
+    keeper = Checkpoint(checkpoint, every=checkpoint_every, epochs=epochs, settings=settings)
     # The order matters: `train` learns the epoch first, and the keeper saves what all others have done.
     finite = keras.callbacks.TerminateOnNaN() if may_diverge else _Finite()
     watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin_epoch), finite, *callbacks, keeper]
@@ -142,16 +144,22 @@ def predict(
     dict
         Name → (N, …), float32, rows in the order of the cells.
     """
+    parts = list(predictions(function, arrays, batch_size))
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def predictions(
+    function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], arrays: Arrays, batch_size: int = 512
+) -> Iterator[dict[str, np.ndarray]]:
+    """Walk through what `predict` returns, a batch at a time."""
     n = next(iter(arrays.values())).shape[0]
     size = min(n, batch_size)
     # One pass over the cells does not earn back what XLA takes to compile.
     compiled = tf.function(function, autograph=False)
-    parts = []
     for start in range(0, n, size):
         index = np.minimum(np.arange(start, start + size), n - 1)
         out = compiled({name: tf.constant(dense(a[index])) for name, a in arrays.items()})
-        parts.append({name: value.numpy()[: n - start] for name, value in out.items()})
-    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        yield {name: value.numpy()[: n - start] for name, value in out.items()}
 
 
 def _trim() -> None:
@@ -193,6 +201,9 @@ def _fingerprint(arrays: Arrays, rows: np.ndarray, batch_size: int, seed: int, o
     digest = hashlib.sha256(f"{batch_size} {seed} {order.__name__}".encode())
     for name, a in arrays.items():
         digest.update(name.encode())
+        if isinstance(a, Stored):
+            digest.update(f"{a.fingerprint()} {a.pool} {a.neighbours}".encode())
+            continue
         for part in (a.data, a.indices, a.indptr) if sp.issparse(a) else (a,):
             digest.update(np.ascontiguousarray(part))
     digest.update(np.ascontiguousarray(rows))

@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import InputError
 from scgen_lib.training.arrays import Arrays, dense
 
@@ -28,6 +30,57 @@ def shuffled(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.
 def in_file_order(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
     """Every cell once an epoch, as they stand."""
     return rows
+
+
+def shuffling(x: np.ndarray | sp.csr_matrix | Stored) -> Order:
+    """How cells are shuffled: in memory as `shuffled` does; on disk so that few places of the file are read at a time.
+
+    There, runs of neighbouring training cells come in an order drawn anew for every epoch, and the cells of some runs,
+    as many as are held in memory at a time, are shuffled among each other. Every cell comes once an epoch.
+    """
+    if not isinstance(x, Stored):
+        return shuffled
+    run, pool = x.neighbours, x.pool
+
+    def in_pools(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
+        runs = np.split(np.sort(rows), np.arange(run, len(rows), run))
+        cells = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+        for start in range(0, len(cells), pool):
+            rng.shuffle(cells[start : start + pool])
+        return cells
+
+    return in_pools
+
+
+def exactly(steps: int, order: Order) -> Order:
+    """Epochs of so many full mini-batches, however often they go through the cells."""
+
+    def epoch(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
+        lap = order(rng, rows, batch_size)
+        laps = [lap, *(order(rng, rows, batch_size) for _ in range(len(lap) and steps * batch_size // len(lap)))]
+        return np.concatenate(laps)[: steps * batch_size]
+
+    return epoch
+
+
+class _Ahead:
+    """The cells of an epoch in their order, read from disk a pool at a time."""
+
+    def __init__(self, stored: Stored, cells: np.ndarray):
+        self.stored, self.cells, self.pool = stored, cells, range(0)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        pieces, start = [], part.start
+        while start < part.stop:
+            if start not in self.pool:
+                first = start - start % self.stored.pool
+                self.pool = range(first, min(first + self.stored.pool, len(self.cells)))
+                self.held = None  # before the next one is there
+                self.held = self.stored[self.cells[first : self.pool.stop]].read()
+            stop = min(part.stop, self.pool.stop)
+            pieces.append(dense(self.held[start - self.pool.start : stop - self.pool.start]))
+            start = stop
+        return np.concatenate(pieces) if pieces else np.zeros((0, self.stored.shape[1]), "float32")
 
 
 class Windows:
@@ -110,14 +163,22 @@ class Windows:
         return data.with_options(options)
 
     def _stream(self) -> Iterator[tuple]:
-        per_window, last = self.window_batches * self.batch_size, self.cells[self.full_batches * self.batch_size :]
-        for number in range(self.n_windows):
-            count = min(self.window_batches, self.full_batches - number * self.window_batches)
-            rows = np.zeros(per_window, self.cells.dtype)
-            rows[: count * self.batch_size] = self.cells[number * per_window :][: count * self.batch_size]
-            end = last if number == self.n_windows - 1 else last[:0]
-            window = self._take(rows, self.window_batches, self.batch_size)
-            yield ((window, np.int32(count), self._take(end, len(end))),)
+        ahead = {name: _Ahead(a, self.cells) for name, a in self.arrays.items() if isinstance(a, Stored)}
+        full = self.full_batches * self.batch_size
 
-    def _take(self, index: np.ndarray, *leading: int) -> dict[str, np.ndarray]:
-        return {name: dense(a[index]).reshape(*leading, *a.shape[1:]) for name, a in self.arrays.items()}
+        def take(start: int, stop: int, *leading: int) -> dict[str, np.ndarray]:
+            rows = self.cells[start:stop]
+            found = {n: ahead[n][start:stop] if n in ahead else dense(a[rows]) for n, a in self.arrays.items()}
+            # what the last window lacks is never walked
+            lacking = math.prod(leading) - len(rows)
+            if lacking:
+                found = {name: np.pad(v, [(0, lacking), *[(0, 0)] * (v.ndim - 1)]) for name, v in found.items()}
+            return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
+
+        for number in range(self.n_windows):
+            first = number * self.window_batches
+            count = min(self.window_batches, self.full_batches - first)
+            start = first * self.batch_size
+            window = take(start, start + count * self.batch_size, self.window_batches, self.batch_size)
+            end = len(self.cells) if number == self.n_windows - 1 else full
+            yield ((window, np.int32(count), take(full, end, end - full)),)

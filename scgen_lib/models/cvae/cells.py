@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from scgen_lib import training
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.preprocess import Matrix
@@ -80,11 +81,16 @@ def image_side(n_genes: int, size: int | None = None) -> int:
 
 
 def gene_order(counts: Matrix, by: str) -> np.ndarray | None:
-    """Gene of each pixel, (G,), from counts of the training cells; None: as they come."""
+    """Gene of each pixel, (G,), from counts of the training cells; None: as they come.
+
+    Correlations of counts on disk are those of some 10,000 of the cells, as far apart as can be.
+    """
     if by == "file":
         return None
     if by == "mean":
         return np.argsort(-checks.totals(counts, 0), kind="stable")
+    if isinstance(counts, Stored):
+        counts = counts[:: math.ceil(counts.shape[0] / 10_000)].read()
     logs = np.log1p(training.dense(counts) / checks.totals(counts)[:, None] * 1e4)
     # A constant gene has no correlation.
     varies = logs.std(axis=0) > 0

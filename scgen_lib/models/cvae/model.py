@@ -14,14 +14,15 @@ import tensorflow as tf
 from scgen_lib import training
 from scgen_lib.data import checks
 from scgen_lib.errors import ParameterError
-from scgen_lib.models.base import AnnDataModel, Callbacks, CheckpointFile, Progress, wanted_cells
+from scgen_lib.models.base import Callbacks, CheckpointFile, DenoisingModel, Progress, wanted_cells
 from scgen_lib.models.cvae.cells import gene_order
 from scgen_lib.models.cvae.net import CVAENet
 from scgen_lib.models.cvae.settings import CVAESettings
+from scgen_lib.preprocess import Matrix
 from scgen_lib.settings import Option, checked
 
 
-class CVAE(CVAESettings, AnnDataModel):
+class CVAE(CVAESettings, DenoisingModel):
     """Convolutional conditional VAE (umiche, DeepConvCVAE): labelled AnnData in, simulated cells of chosen types out.
 
     ``CVAE()`` is the repaired model, which has what the tutorial of the software says, and additions of our own, a
@@ -86,7 +87,8 @@ class CVAE(CVAESettings, AnnDataModel):
         Parameters
         ----------
         adata
-            Cells × genes with counts in ``layers["counts"]`` (else ``X``); no empty cell, no gene without counts.
+            Cells × genes with counts in ``layers["counts"]`` (else ``X``), in memory or on disk (see `data.stored`); no
+            empty cell, no gene without counts.
         label_key
             Column of ``obs`` with the types; their codes follow the order of first appearance.
         train
@@ -110,7 +112,7 @@ class CVAE(CVAESettings, AnnDataModel):
             `checkpoint` is damaged or of another training.
         """
         checks.check_label_key(label_key, "cvae_library")
-        counts = checks.get_counts(adata)
+        counts = checks.get_counts(adata, stored=True)
         codes, labels = pd.factorize(checks.check_labels(adata, label_key, min_classes=1).astype(str))
         everything = np.arange(adata.n_obs)
         chosen = everything if train is None else everything[np.asarray(train)]
@@ -243,13 +245,17 @@ class CVAE(CVAESettings, AnnDataModel):
 
     def denoise(self, adata: anndata.AnnData) -> np.ndarray:
         """Mean counts (N, G), float32, of cells with types, decoded at the mean of their posterior."""
+        return np.concatenate(list(self.denoised(adata)))
+
+    def denoised(self, adata: anndata.AnnData) -> Iterator[np.ndarray]:
+        """Walk through what `denoise` returns: blocks of cells in their order, (B, G) each, float32."""
         net = self.fitted()
 
         def outputs(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             library = tf.reduce_sum(batch["counts"], axis=1, keepdims=True)
             return {"mean": net.genes(net.mean(net(batch)["logits"], library))}
 
-        return self._predict(outputs, self._checked(adata))["mean"]
+        yield from (block["mean"] for block in training.predictions(outputs, self._checked(adata), net.rows))
 
     def images(self, adata: anndata.AnnData) -> dict[str, np.ndarray]:
         """What the network sees and returns, for figures.
@@ -298,12 +304,12 @@ class CVAE(CVAESettings, AnnDataModel):
     def _predict(self, outputs: Callable[[dict], dict], arrays: training.Arrays) -> dict[str, np.ndarray]:
         return training.predict(outputs, arrays, self.net.rows)
 
-    def _arrays(self, counts: np.ndarray | sp.csr_matrix, codes: np.ndarray) -> training.Arrays:
+    def _arrays(self, counts: Matrix, codes: np.ndarray) -> training.Arrays:
         return {"counts": counts, "label": codes[:, None].astype("float32"), "constant": self.net.constant(counts)}
 
     def _checked(self, adata: anndata.AnnData) -> training.Arrays:
         self.check_genes(adata)
-        counts = checks.get_counts(adata, allow_empty=True)
+        counts = checks.get_counts(adata, allow_empty=True, stored=True)
         return self._arrays(counts, checks.label_codes(adata, self.net.note["label_key"], self.labels, "types"))
 
 

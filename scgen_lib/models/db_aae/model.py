@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 import anndata
@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from scgen_lib import optimizers, training
 from scgen_lib.data import checks
-from scgen_lib.models.base import AnnDataModel, Callbacks, CheckpointFile, Progress
+from scgen_lib.data.stored import Stored
+from scgen_lib.models.base import Callbacks, CheckpointFile, DenoisingModel, Progress
 from scgen_lib.models.db_aae.net import DBAAENet
-from scgen_lib.models.db_aae.search import RandomEncoderTrial, exactly, scores, whole_batches_in_file_order
+from scgen_lib.models.db_aae.search import RandomEncoderTrial, scores, whole_batches_in_file_order
 from scgen_lib.models.db_aae.settings import DBAAESettings
 from scgen_lib.preprocess import LogNormaliser, Matrix
 from scgen_lib.settings import Option, checked
@@ -39,7 +40,7 @@ class _EpochLogs(keras.callbacks.Callback):
             logs["val_mse"] = logs.pop("val_loss")
 
 
-class DBAAE(DBAAESettings, AnnDataModel):
+class DBAAE(DBAAESettings, DenoisingModel):
     """Adversarial autoencoder with dynamic batching (Ko and Sartorelli 2024): AnnData in, denoised logarithms out.
 
     ``DBAAE()`` is the repaired model, which computes what the description asks for where the released script does
@@ -100,7 +101,7 @@ class DBAAE(DBAAESettings, AnnDataModel):
         Parameters
         ----------
         adata
-            Cells × genes with counts in ``layers["counts"]`` (else ``X``).
+            Cells × genes with counts in ``layers["counts"]`` (else ``X``), in memory or on disk (see `data.stored`).
 
         Returns
         -------
@@ -193,7 +194,7 @@ class DBAAE(DBAAESettings, AnnDataModel):
             trial = dataclasses.replace(self, learning_rate=rate, seed=seed)
             rows, held_out = trial._split(x, val_fraction if of_model else 0.0)
             in_32s = -(-len(rows) // 32) if self.shuffle else max(1, len(rows) // 32)
-            order = exactly(in_32s, self.order) if budget == "steps" else self.order
+            order = training.exactly(in_32s, trial._order_of(x)) if budget == "steps" else None
             kind = DBAAENet if of_model else RandomEncoderTrial
             trial._train(kind, x, rows, note, epochs=epochs, batch_size=batch_size, order=order)
             net, values = trial.net, scores(trial.history)
@@ -216,19 +217,22 @@ class DBAAE(DBAAESettings, AnnDataModel):
             directory=directory,
             settings={
                 **self.values(), "epochs": epochs, "budget": budget, "val_fraction": val_fraction,
-                "data": joblib.hash(x),
+                "data": x.fingerprint() if isinstance(x, Stored) else joblib.hash(x),
             },
             progress=progress,
         )  # fmt: skip
 
     def _prepared(self, adata: anndata.AnnData) -> tuple[Matrix, dict]:
         """What the net is trained on, and what is kept with it."""
-        counts = checks.get_counts(adata, allow_empty=True)
+        counts = checks.get_counts(adata, allow_empty=True, stored=True)
         normaliser = LogNormaliser(self.min_cells, self.target_sum, self.n_hvg).fit(counts)
         return normaliser(counts), {"var_names": list(adata.var_names), "normaliser": normaliser.get_config()}
 
     def _split(self, x: Matrix, share: float) -> tuple[np.ndarray, np.ndarray]:
         return training.split(x.shape[0], share, shuffle=self.validation_cells == "random", seed=self.seed)
+
+    def _order_of(self, x: Matrix) -> training.Order:
+        return training.shuffling(x) if self.shuffle else self.order
 
     def _train(
         self,
@@ -243,7 +247,10 @@ class DBAAE(DBAAESettings, AnnDataModel):
         callbacks: Sequence[keras.callbacks.Callback] = (),
         **options: object,
     ) -> Self:
-        means = np.asarray(x[rows].mean(axis=0)).ravel() if self.start_at_means else None
+        means = None
+        if self.start_at_means:
+            trained = x[rows]
+            means = trained.moments()[0] if isinstance(x, Stored) else np.asarray(trained.mean(axis=0)).ravel()
         self.net = net = kind(x.shape[1], self.settings, mean_bias=means, note=note)
         net.compile(optimizer=optimizers.named(self.optimizer, learning_rate=self.learning_rate))
         net.jit = epochs * -(-len(rows) // batch_size) * sum(math.prod(w.shape) for w in net.weights) >= XLA_PAYS
@@ -252,14 +259,14 @@ class DBAAE(DBAAESettings, AnnDataModel):
             epochs=epochs,
             batch_size=min(batch_size, len(rows)) if self.cap_batch_size else batch_size,
             rows=rows,
-            order=order or self.order,
+            order=order or self._order_of(x),
             callbacks=[_EpochLogs(), *callbacks],
             **options,
         )
 
     @property
     def order(self) -> training.Order:
-        """How an epoch walks through the cells."""
+        """How an epoch walks through the cells; those on disk are shuffled in pools, see `training.shuffling`."""
         return training.shuffled if self.shuffle else whole_batches_in_file_order
 
     def unseen(self, n_cells: int, batch_size: int) -> np.ndarray:
@@ -288,12 +295,20 @@ class DBAAE(DBAAESettings, AnnDataModel):
         DataError
             Other genes than those of the training, or an empty cell.
         """
+        return training.dense(self._normalised(adata))
+
+    def _normalised(self, adata: anndata.AnnData) -> Matrix:
         self.check_genes(adata)
-        return training.dense(self.normaliser(checks.get_counts(adata, allow_empty=True)))
+        return self.normaliser(checks.get_counts(adata, allow_empty=True, stored=True))
 
     def denoise(self, adata: anndata.AnnData) -> np.ndarray:
         """Denoised expression (N, len(genes)), float32, on the scale of `normalised`; errors as there."""
-        return training.predict(lambda b: {"x": self.fitted()(b)}, {"x": self.normalised(adata)})["x"]
+        return np.concatenate(list(self.denoised(adata)))
+
+    def denoised(self, adata: anndata.AnnData) -> Iterator[np.ndarray]:
+        """Walk through what `denoise` returns: blocks of cells in their order, (B, len(genes)) each, float32."""
+        net, x = self.fitted(), self._normalised(adata)
+        yield from (block["x"] for block in training.predictions(lambda b: {"x": net(b)}, {"x": x}))
 
     def denoise_counts(self, adata: anndata.AnnData) -> np.ndarray:
         """Denoised expression in counts (N, len(genes)), float32, at each cell's own depth; see `LogNormaliser`."""
@@ -301,7 +316,8 @@ class DBAAE(DBAAESettings, AnnDataModel):
 
     def embed(self, adata: anndata.AnnData) -> np.ndarray:
         """Codes E(x) (N, latent_dim), float32, without noise; errors as in `normalised`."""
-        return training.predict(lambda b: {"z": self.fitted().code(b["x"])}, {"x": self.normalised(adata)})["z"]
+        x = self._normalised(adata)
+        return training.predict(lambda b: {"z": self.fitted().code(b["x"])}, {"x": x})["z"]
 
     def annotate(self, adata: anndata.AnnData) -> anndata.AnnData:
         """Return a copy of the cells with the genes of the net, and what the model makes of them.

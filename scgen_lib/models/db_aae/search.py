@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scgen_lib import training
 from scgen_lib.models.db_aae.net import DBAAENet
 
 
@@ -37,14 +36,3 @@ def scores(history: dict[str, list[float]]) -> dict[str, float]:
 def whole_batches_in_file_order(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
     """Walk through the cells as they stand; the last N mod B of them never come (released code)."""
     return rows[: len(rows) // batch_size * batch_size]
-
-
-def exactly(steps: int, order: training.Order) -> training.Order:
-    """Epochs of so many full mini-batches, however often they go through the cells."""
-
-    def epoch(rng: np.random.Generator, rows: np.ndarray, batch_size: int) -> np.ndarray:
-        lap = order(rng, rows, batch_size)
-        laps = [lap, *(order(rng, rows, batch_size) for _ in range(len(lap) and steps * batch_size // len(lap)))]
-        return np.concatenate(laps)[: steps * batch_size]
-
-    return epoch

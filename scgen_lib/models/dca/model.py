@@ -1,5 +1,6 @@
 """DCA on AnnData: fit, denoise, embed."""
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 import anndata
@@ -9,14 +10,14 @@ import tensorflow as tf
 
 from scgen_lib import losses, optimizers, training
 from scgen_lib.data import checks
-from scgen_lib.models.base import AnnDataModel, Callbacks, CheckpointFile, Progress
+from scgen_lib.models.base import Callbacks, CheckpointFile, DenoisingModel, Progress
 from scgen_lib.models.dca.net import DCANet, zinb_arguments
 from scgen_lib.models.dca.settings import DCASettings
 from scgen_lib.preprocess import Matrix, Standardiser, mean_log_factorial
 from scgen_lib.settings import Option, checked
 
 
-class DCA(DCASettings, AnnDataModel):
+class DCA(DCASettings, DenoisingModel):
     """Deep count autoencoder (Eraslan et al. 2019): AnnData in, denoised expression out.
 
     ``DCA()`` is the repaired model, which computes what the description asks for where the released code does
@@ -77,7 +78,8 @@ class DCA(DCASettings, AnnDataModel):
         Parameters
         ----------
         adata
-            Cells × genes with counts in ``layers["counts"]`` (else ``X``); no empty cell, no gene without counts.
+            Cells × genes with counts in ``layers["counts"]`` (else ``X``), in memory or on disk (see `data.stored`); no
+            empty cell, no gene without counts.
 
         Returns
         -------
@@ -93,7 +95,7 @@ class DCA(DCASettings, AnnDataModel):
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
-        counts = checks.get_counts(adata)
+        counts = checks.get_counts(adata, stored=True)
         random = self.validation_cells == "random"
         rows, validation = training.split(counts.shape[0], validation_split, shuffle=random, seed=self.seed)
         standardiser = Standardiser(self.size_factor, self.zscore, self.log1p).fit(counts)
@@ -179,11 +181,23 @@ class DCA(DCASettings, AnnDataModel):
 
         For the type ``normal``, whose net works on ln(1 + x/s), that mean is mapped back.
         """
-        mean = self.parameters(adata)["mean"]
-        if self.ae_type != "normal":
-            return mean
-        factor = self.fitted().standardiser.factors(checks.get_counts(adata))
-        return np.expm1(mean) * factor[:, None]
+        return np.concatenate(list(self.denoised(adata)))
+
+    def denoised(self, adata: anndata.AnnData) -> Iterator[np.ndarray]:
+        """Walk through what `denoise` returns: blocks of cells in their order, (B, G) each, float32."""
+        net, arrays = self.fitted(), self._checked(adata)
+
+        def outputs(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            out = net(batch, training=False)
+            return {"mean": out["mean"] if self.ae_type == "normal" else tf.exp(out["log_mean"])}
+
+        start = 0
+        for block in training.predictions(outputs, arrays):
+            mean = block["mean"]
+            if self.ae_type == "normal":
+                mean = np.expm1(mean) * arrays["size_factor"][start : start + len(mean)]
+            start += len(mean)
+            yield mean
 
     def embed(self, adata: anndata.AnnData) -> np.ndarray:
         """Bottleneck (N, hidden[middle]), float32, before batch normalisation and activation."""
@@ -199,4 +213,4 @@ class DCA(DCASettings, AnnDataModel):
 
     def _checked(self, adata: anndata.AnnData) -> training.Arrays:
         self.check_genes(adata)
-        return self._arrays(checks.get_counts(adata, allow_empty=True), self.fitted().standardiser)
+        return self._arrays(checks.get_counts(adata, allow_empty=True, stored=True), self.fitted().standardiser)

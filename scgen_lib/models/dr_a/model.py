@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from scgen_lib import training
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.base import AnnDataModel, Callbacks, CheckpointFile, Progress
 from scgen_lib.models.dr_a.net import DRANet
@@ -81,12 +82,14 @@ class DRA(DRASettings, AnnDataModel):
         """Train on counts of chosen genes; the released model takes 720.
 
         A mini-batch is `batch_size` consecutive training cells from a random start, and an epoch has
-        floor(N / batch_size) of them, with N the number of all cells.
+        floor(N / batch_size) of them, with N the number of all cells. Of counts that stay on disk, mini-batches are cut
+        from as many passes over shuffled training cells as that takes, see `training.shuffling`.
 
         Parameters
         ----------
         adata
-            All cells, training and test, with counts in ``layers["counts"]`` (else ``X``).
+            All cells, training and test, with counts in ``layers["counts"]`` (else ``X``), in memory or on disk (see
+            `data.stored`).
         train_rows
             Positions of the training cells, in the order in which windows move over them; None: the first four fifths
             of `legacy_split`.
@@ -107,7 +110,7 @@ class DRA(DRASettings, AnnDataModel):
         CheckpointError
             `checkpoint` is damaged or of another training.
         """
-        counts = checks.get_counts(adata, allow_empty=True)
+        counts = checks.get_counts(adata, allow_empty=True, stored=True)
         n, genes = counts.shape
         rows = np.asarray(legacy_split(n)[0] if train_rows is None else train_rows)
         if batch_size >= len(rows):
@@ -136,6 +139,9 @@ class DRA(DRASettings, AnnDataModel):
             starts = rng.integers(0, len(rows) - batch_size, n // batch_size)
             return rows[starts[:, None] + np.arange(batch_size)].ravel()
 
+        if isinstance(counts, Stored):
+            # consecutive cells of a permutation lie all over the file
+            windows = training.exactly(n // batch_size, training.shuffling(counts))
         self._fit_net(
             arrays,
             epochs=epochs,
@@ -155,9 +161,14 @@ class DRA(DRASettings, AnnDataModel):
         return self
 
     def transform(self, adata: anndata.AnnData) -> Matrix:
-        """Expression x (N, G), float32, as the encoder sees it; CSR if the counts are and `trans` is ``sparse``."""
+        """Expression x (N, G), float32, as the encoder sees it; CSR if the counts are and `trans` is ``sparse``.
+
+        Of counts that stay on disk, it is made where it is read.
+        """
         self.check_genes(adata)
-        return UnitScaler.from_config(self.fitted().note["scaler"])(checks.get_counts(adata, allow_empty=True))
+        return UnitScaler.from_config(self.fitted().note["scaler"])(
+            checks.get_counts(adata, allow_empty=True, stored=True)
+        )
 
     def posterior(self, adata: anndata.AnnData) -> dict[str, np.ndarray]:
         """Posteriors of code and library size.

@@ -14,6 +14,7 @@ from sklearn.preprocessing import normalize
 
 from scgen_lib import data
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.scgan.settings import ScGANSettings
 from scgen_lib.preprocess import LogNormaliser, Matrix
@@ -165,7 +166,11 @@ def scaled(counts: Matrix, library_size: float) -> Matrix:
             f"expected a count in every cell, got none in {int(empty.sum())} of {len(empty)}: remove these cells, or "
             "choose other genes"
         )
-    return (normalize(counts.astype("float64"), norm="l1") * library_size).astype("float32")
+
+    def scale(x: np.ndarray | sp.csr_matrix) -> np.ndarray | sp.csr_matrix:
+        return (normalize(x.astype("float64"), norm="l1") * library_size).astype("float32")
+
+    return counts.map(scale) if isinstance(counts, Stored) else scale(counts)
 
 
 @checked

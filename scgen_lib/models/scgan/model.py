@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from scgen_lib import training
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import replacing
 from scgen_lib.metrics.controls import as_counts
@@ -112,8 +113,9 @@ class ScGAN(ScGANSettings, AnnDataModel):
         Parameters
         ----------
         adata
-            Cells × genes with counts in ``layers["counts"]`` (else ``X``), as of `scgan.cells.process`: only those with
-            "train" in ``obs["scgan_split"]`` are looked at; without that column all train.
+            Cells × genes with counts in ``layers["counts"]`` (else ``X``), in memory or on disk (see `data.stored`), as
+            of `scgan.cells.process`: only those with "train" in ``obs["scgan_split"]`` are looked at; without that
+            column all train.
         label_key
             Column of ``obs`` with the classes; not read by scGAN. Their codes follow the order of the categories.
 
@@ -144,7 +146,7 @@ class ScGAN(ScGANSettings, AnnDataModel):
             raise ParameterError(
                 f"expected batch_size from 2 to the {len(rows)} training cells, got {batch_size}: lower it"
             )
-        counts = checks.get_counts(adata, allow_empty=True)[rows]
+        counts = checks.get_counts(adata, allow_empty=True, stored=True)[rows]
         labels, codes = [], np.zeros(len(rows), int)
         if self.conditional:
             classes = checks.check_labels(adata, label_key, min_classes=1)[rows].remove_unused_categories()
@@ -173,6 +175,9 @@ class ScGAN(ScGANSettings, AnnDataModel):
             drawn = [rng.permutation(rows) for _ in range(math.ceil(block * batch_size / len(rows)))]
             return np.concatenate(drawn)[: block * batch_size]
 
+        order = permutations
+        if isinstance(counts, Stored):
+            order = training.exactly(block, training.shuffling(counts))
         watchers = [*callbacks]
         if log_dir is not None:
             some = training.dense(arrays["x"][:batch_size]), arrays["label"][:batch_size]
@@ -181,7 +186,7 @@ class ScGAN(ScGANSettings, AnnDataModel):
             arrays,
             epochs=steps // block,
             batch_size=self.net.critic_updates * batch_size,
-            order=permutations,
+            order=order,
             callbacks=watchers,
             checkpoint=checkpoint,
             checkpoint_every=max(1, checkpoint_every // block),

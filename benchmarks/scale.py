@@ -1,0 +1,240 @@
+"""Seconds per epoch, peak memory and disk read of training on counts on disk, from 10,000 to a million cells.
+
+Cells are drawn with replacement from a real data set, each count from a Poisson distribution with the real one as its
+mean, and written block by block to a sparse file, which every model is trained on in a process of its own:
+
+    python benchmarks/scale.py [--cells 10000 … 1000000] [--models dca dr_a cvae scgan] [--output benchmarks/scale.md]
+
+What takes longer than ``--seconds`` is stopped then, and its epoch computed from the updates that were done.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anndata
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from harness import report
+
+from scgen_lib import data
+from scgen_lib.data import checks, stored
+from scgen_lib.models.cvae import CVAE
+from scgen_lib.models.dca import DCA
+from scgen_lib.models.dr_a import DRA
+from scgen_lib.models.scgan import ScGAN
+
+MODELS = {"dca": DCA, "dr_a": DRA, "cvae": CVAE, "scgan": ScGAN}
+NAMES = {"dca": "DCA", "dr_a": "DR-A", "cvae": "CVAE", "scgan": "scGAN"}
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+BLOCK = 20_000
+
+
+class Watch(keras.callbacks.Callback):
+    """Ends a training after three epochs or some seconds, and says how long an epoch takes without compilation."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self.limit, self.clock, self.ends, self.updates = seconds, [], [], 0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.windows = self.model._train_windows
+        self.begin, self.before = time.perf_counter(), bytes_read()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        of_window = self.windows.window_batches
+        self.updates += min(of_window, self.windows.full_batches - batch * of_window)
+        # the first window is compiled, and waits for the first cells
+        self.clock.append((time.perf_counter(), self.updates))
+        self.read = bytes_read() - self.before
+        if time.perf_counter() - self.clock[0][0] > self.limit and len(self.clock) > 1:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if not self.model.stop_training:
+            self.ends.append(time.perf_counter())
+            self.model.stop_training = len(self.ends) == 3
+
+    def told(self) -> dict[str, float | bool]:
+        updates, whole = self.windows.full_batches, len(self.ends) > 1
+        if whole:
+            seconds = (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
+        else:
+            (first, before), (last, after) = self.clock[0], self.clock[-1]
+            seconds = (last - first) / (after - before) * updates
+        read = self.read / self.updates * updates
+        return {"updates": updates, "done": self.updates, "seconds": seconds, "whole": whole, "read": read}
+
+
+def bytes_read() -> int:
+    """Bytes that this process has asked the system for, from the disk or its cache."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("rchar")))
+
+
+def profiles(name: str, genes: int) -> anndata.AnnData:
+    """Real cells with the genes of the highest totals, without the cells that these leave empty."""
+    cells = data.load(name)
+    counts = sp.csr_matrix(checks.get_counts(cells, allow_empty=True))
+    chosen = np.sort(np.argsort(-checks.totals(counts, 0), kind="stable")[:genes])
+    counts = counts[:, chosen]
+    full = checks.totals(counts) > 0
+    if "cell_type" in cells.obs and cells.obs["cell_type"].notna().all():
+        kinds = cells.obs["cell_type"].astype(str).to_numpy()[full]
+    else:
+        kinds = np.where(checks.totals(counts[full]) > np.median(checks.totals(counts[full])), "deep", "shallow")
+    return anndata.AnnData(counts[full].astype("float32"), obs=pd.DataFrame({"cell_type": kinds}))
+
+
+def simulate(real: anndata.AnnData, cells: int, path: Path, seed: int = 0) -> None:
+    """Write cells that are drawn from real ones, some at a time."""
+    chosen = np.random.default_rng(seed).integers(0, real.n_obs, cells)
+    for start in range(0, cells, BLOCK):
+        rng = np.random.default_rng([seed, start])
+        block = real.X[chosen[start : start + BLOCK]]
+        counts = rng.poisson(block.data)
+        # no cell is to be without any count
+        counts[block.indptr[:-1]] = np.maximum(counts[block.indptr[:-1]], 1)
+        block.data = counts.astype("float32")
+        block.eliminate_zeros()
+        if start == 0:
+            anndata.AnnData(block).write_h5ad(path)
+        else:
+            with h5py.File(path, "r+") as file:
+                anndata.io.sparse_dataset(file["X"]).append(block)
+    names = pd.Index([f"cell{i}" for i in range(cells)])
+    obs = pd.DataFrame({"cell_type": pd.Categorical(real.obs["cell_type"].to_numpy()[chosen])}, index=names)
+    with h5py.File(path, "r+") as file:
+        del file["obs"]
+        anndata.io.write_elem(file, "obs", obs)
+
+
+def one(model: str, path: Path, seconds: float, denoise: str | None) -> dict:
+    """Train one model on one file; to be called in a process of its own."""
+    cells = anndata.read_h5ad(path, backed="r")
+    watch, made = Watch(seconds), MODELS[model]()
+    options = {} if model == "scgan" else {"epochs": 1000}
+    begin, before = time.perf_counter(), bytes_read()
+    made.fit(cells, callbacks=[watch], **options)
+    found = watch.told() | {"setup": watch.begin - begin, "setup_read": watch.before - before}
+    found["trained"] = peak()
+    if denoise is not None:
+        begin = time.perf_counter()
+        target = Path(denoise)
+        made.denoise_to(cells, target, dtype="float16")
+        found |= {"denoise": time.perf_counter() - begin, "written": target.stat().st_size}
+        target.unlink()
+    about = {"peak": peak(), "file": path.stat().st_size, "cells": cells.n_obs, "batch": watch.windows.batch_size}
+    return found | about | {"on_disk": stored.kept_on_disk(cells.X)}
+
+
+def peak() -> float:
+    """Largest resident memory of this process so far, in GiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**20
+
+
+def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
+    """Make the files that are lacking, and measure every model on every file."""
+    rows, real = [], None
+    for cells in options.cells:
+        path = folder / f"{options.profiles}-{cells}x{options.genes}.h5ad"
+        if not path.exists():
+            real = profiles(options.profiles, options.genes) if real is None else real
+            simulate(real, cells, path)
+        for model in options.models:
+            command = [sys.executable, __file__, "--one", model, str(path), "--seconds", str(options.seconds)]
+            # scGAN and DR-A do not denoise
+            command += ["--denoise"] if cells in (options.denoise or ()) and model in ("dca", "cvae") else []
+            run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            rows.append({"model": model, **json.loads(run.stdout.splitlines()[-1])})
+            print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def table(rows: list[dict]) -> list[str]:
+    """Return the report's lines."""
+    lines = [
+        "| model | cells | file, GB | counts | s before training | s per epoch | updates measured / in an epoch | "
+        "ms per update | µs per cell and epoch | read in an epoch, × file | peak, GiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        epoch = row["seconds"]
+        seconds = f"{epoch:,.1f}" if row["whole"] else f"*{epoch:,.0f}*"
+        cells = row["updates"] * row["batch"]
+        # what is read ahead says little of an epoch before that is over
+        read = f"{row['read'] / row['file']:.1f}" if row["whole"] else "–"
+        lines.append(
+            f"| {NAMES[row['model']]} | {row['cells']:,} | {row['file'] / 1e9:.2f} | "
+            f"{'disk' if row['on_disk'] else 'memory'} | {row['setup']:.1f} | {seconds} | "
+            f"{row['done']:,} / {row['updates']:,} | "
+            f"{epoch / row['updates'] * 1e3:.2f} | {epoch / cells * 1e6:.0f} | {read} | "
+            f"{row['trained']:.2f} |"
+        )
+    denoised = [
+        f"| {NAMES[row['model']]} | {row['cells']:,} | {row['written'] / 1e9:.2f} | {row['denoise']:.0f} | "
+        f"{row['peak']:.2f} |"
+        for row in rows
+        if "denoise" in row
+    ]
+    if denoised:
+        head = [
+            "",
+            "`denoise_to`, float16:",
+            "",
+            "| model | cells | file written, GB | s | peak, GiB |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [*head, *denoised]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--genes", type=int, default=2000)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--profiles", default="pbmc3k", help="data set that cells are drawn from")
+    parser.add_argument("--seconds", type=float, default=120, help="longest training of a measurement")
+    parser.add_argument("--denoise", type=int, nargs="*", help="numbers of cells to denoise to a file too")
+    parser.add_argument("--folder", type=Path, help="where the files of cells are kept; a temporary one if left out")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        model, path = options.one
+        target = str(Path(path).with_name("denoised.h5ad")) if options.denoise is not None else None
+        print(json.dumps(one(model, Path(path), options.seconds, target)))
+        return
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = measured(options, options.folder or Path(temporary))
+    notes = (
+        f"{options.genes:,} genes of the highest totals in {options.profiles}. Every row is a process of its own.\n"
+        "An epoch is a pass over the training cells (for scGAN 100 outer steps), without compilation; in italics it is "
+        f"extrapolated from the updates done in\n{options.seconds:g} s, without validation. Read are the bytes that "
+        "were asked of the system, from its cache or the disk."
+    )
+    if load > 0.5:
+        notes += (
+            f"\n\n**Other work ran on the machine (load {load:.1f} at the start): the times stand for no idle one, "
+            "and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
+        )
+    command = (
+        f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)} "
+        f"--seconds {options.seconds:g}"
+    )
+    report("From ten thousand cells to a million", command, notes, table(rows), options.output)
+
+
+if __name__ == "__main__":
+    main()
