@@ -43,7 +43,9 @@ def test_real_and_generated_cells_are_drawn_side_by_side(monkeypatch):
     made.obs["cell_type"] = held.labels[rows][:20]
     model = SimpleNamespace(simulate=lambda wanted, seed: made, labels=[LARGE, SMALL])
     monkeypatch.setattr(models, "like", lambda *_: 20)
-    named = joint.figure(model, held, {"seed": 0}).data
+    both = joint.Joint(model, held, {"seed": 0})
+    both.figure(None)
+    named = both.named(None).data
     assert named.count("<circle ") == 50
     assert named.count("<title>generated: B</title>") == (made.obs["cell_type"] == LARGE).sum()
     *panels, bar = plt.gcf().axes
