@@ -4,7 +4,7 @@ import re
 
 NAMES = {
     "dca_g2_fig2": "two simulated groups, heavy dropout",
-    "dca_g6_fig2": "six simulated groups, heavy dropout",
+    "dca_g6_fig2": "six simulated groups, moderate dropout",
     "dca_g2_tutorial": "two simulated groups of DCA's tutorial",
     "dca_g6_methods": "six simulated groups of DCA's methods",
     "dca_student": "a simulation of blood cells",
