@@ -236,8 +236,8 @@ def main() -> None:
     load = max(row["load"] for row in rows)
     if load > 0.5:
         notes += (
-            f"\n\n**Other work ran on the machine (a load of {load:.0f} before a row): the times stand for no idle one, "
-            "and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
+            f"\n\n**Other work ran on the machine (a load of {load:.0f} before a row): the times stand for no idle "
+            "one, and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
         )
     command = f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)}"
     report("From ten thousand cells to a million", command, notes, table(rows), options.output)
