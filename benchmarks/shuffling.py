@@ -77,8 +77,8 @@ def main() -> None:
                 print(lines[-1], flush=True)
     notes = (
         f"{options.cells:,} cells of {options.profiles} by type × {options.genes:,} genes, {options.epochs} epochs. "
-        "Of such cells on disk a pool has some 40,000,\nfrom some 600 places of the file; a pool here has a few hundred "
-        "from a few places, and is far worse mixed."
+        "Of such cells on disk a pool has some 40,000,\nfrom some 600 places of the file; a pool here has a few "
+        "hundred from a few places, and is far worse mixed."
     )
     command = (
         f"benchmarks/shuffling.py --cells {options.cells} --pools {' '.join(map(str, options.pools))} --epochs "
