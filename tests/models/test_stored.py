@@ -231,7 +231,7 @@ except OSError as error:
 def test_a_full_disk_is_said_as_one_and_leaves_nothing(path, tmp_path):
     # in a process of its own: HDF5 is no good to others after this
     command = [sys.executable, "-c", FULL, path, tmp_path / "out.h5ad"]
-    said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True).stdout
     assert f"expected to read or write {tmp_path / 'out.h5ad'}, got 'File too large'" in said
     assert not list(tmp_path.iterdir())
 
