@@ -143,7 +143,7 @@ def peak() -> float:
 
 
 def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
-    """Make the files that are lacking, and measure every model on every file."""
+    """Make the files that are lacking, and measure every model on every file; a folder keeps what was measured."""
     rows, real = [], None
     for cells in options.cells:
         path = folder / f"{options.profiles}-{cells}x{options.genes}.h5ad"
@@ -151,11 +151,18 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
             real = profiles(options.profiles, options.genes) if real is None else real
             simulate(real, cells, path)
         for model in options.models:
-            command = [sys.executable, __file__, "--one", model, str(path), "--seconds", str(options.seconds)]
-            # scGAN and DR-A do not denoise
-            command += ["--denoise"] if cells in (options.denoise or ()) and model in ("dca", "cvae") else []
-            run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            rows.append({"model": model, **json.loads(run.stdout.splitlines()[-1])})
+            kept = path.with_name(f"{path.stem}-{model}.json")
+            if not kept.exists():
+                # scGAN and DR-A do not denoise
+                denoise = cells in (options.denoise or ()) and model in ("dca", "cvae")
+                command = [sys.executable, __file__, "--one", model, str(path), "--seconds", str(options.seconds)]
+                load = os.getloadavg()[0]
+                run = subprocess.run(
+                    [*command, *(["--denoise"] if denoise else [])], stdout=subprocess.PIPE, text=True, check=True
+                )
+                row = {"model": model, "load": load, "limit": options.seconds}
+                kept.write_text(json.dumps(row | json.loads(run.stdout.splitlines()[-1])), encoding="utf-8")
+            rows.append(json.loads(kept.read_text(encoding="utf-8")))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -206,7 +213,9 @@ def main() -> None:
     parser.add_argument("--profiles", default="pbmc3k", help="data set that cells are drawn from")
     parser.add_argument("--seconds", type=float, default=120, help="longest training of a measurement")
     parser.add_argument("--denoise", type=int, nargs="*", help="numbers of cells to denoise to a file too")
-    parser.add_argument("--folder", type=Path, help="where the files of cells are kept; a temporary one if left out")
+    parser.add_argument(
+        "--folder", type=Path, help="keeps cells and rows, which are not made again; temporary if left out"
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -215,24 +224,22 @@ def main() -> None:
         target = str(Path(path).with_name("denoised.h5ad")) if options.denoise is not None else None
         print(json.dumps(one(model, Path(path), options.seconds, target)))
         return
-    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as temporary:
         rows = measured(options, options.folder or Path(temporary))
+    told = " or ".join(f"{limit:g}" for limit in sorted({row["limit"] for row in rows}))
     notes = (
         f"{options.genes:,} genes of the highest totals in {options.profiles}. Every row is a process of its own.\n"
         "An epoch is a pass over the training cells (for scGAN 100 outer steps), without compilation; in italics it is "
-        f"extrapolated from the updates done in\n{options.seconds:g} s, without validation. Read are the bytes that "
+        f"extrapolated from the updates done in\n{told} s, without validation. Read are the bytes that "
         "were asked of the system, from its cache or the disk."
     )
+    load = max(row["load"] for row in rows)
     if load > 0.5:
         notes += (
-            f"\n\n**Other work ran on the machine (load {load:.1f} at the start): the times stand for no idle one, "
-            "and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
+            f"\n\n**Other work ran on the machine (a load of {load:.0f} before a row): the times stand for no idle "
+            "one, and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
         )
-    command = (
-        f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)} "
-        f"--seconds {options.seconds:g}"
-    )
+    command = f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)}"
     report("From ten thousand cells to a million", command, notes, table(rows), options.output)
 
 

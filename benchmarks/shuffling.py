@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=2000)
     parser.add_argument("--pools", type=int, nargs="+", default=[768, 2560])
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--profiles", default="pbmc3k", help="data set that cells are drawn from")
     parser.add_argument("--output", type=Path)
@@ -59,7 +60,8 @@ def main() -> None:
         orders = {"shuffled": training.shuffled}
         orders |= {f"shuffled in pools of {n:,}, runs of {stored.NEIGHBOURS}": in_pools(path, n) for n in options.pools}
         orders["as they lie in the file, by type"] = training.in_file_order
-        for name, (model, score) in MODELS.items():
+        for name in options.models:
+            model, score = MODELS[name]
             for told, order in orders.items():
                 values = []
                 for seed in range(options.seeds):
@@ -74,11 +76,14 @@ def main() -> None:
                 lines.append(f"| {name} | {told} | {statistics.mean(values):.5f} ± {spread:.5f} ({len(values)}) |")
                 print(lines[-1], flush=True)
     notes = (
-        f"{options.cells:,} cells of {options.profiles} by type × {options.genes:,} genes, {options.epochs} epochs. A "
-        "pool of a million cells on disk is some\n80,000 cells from more than a thousand places; one of 768 cells from "
-        "twelve places is far worse mixed."
+        f"{options.cells:,} cells of {options.profiles} by type × {options.genes:,} genes, {options.epochs} epochs. "
+        "Of such cells on disk a pool has some 40,000,\nfrom some 600 places of the file; a pool here has a few "
+        "hundred from a few places, and is far worse mixed."
     )
-    command = f"benchmarks/shuffling.py --cells {options.cells} --epochs {options.epochs} --seeds {options.seeds}"
+    command = (
+        f"benchmarks/shuffling.py --cells {options.cells} --pools {' '.join(map(str, options.pools))} --epochs "
+        f"{options.epochs} --seeds {options.seeds} --models {' '.join(options.models)}"
+    )
     report("Shuffling in pools", command, notes, lines, options.output)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,10 +35,11 @@ NEIGHBOURS, GAP = 64, 32
 def on_disk(x: object) -> bool:
     """Say whether a matrix is one that a file holds by cells: CSR or dense, in HDF5 or zarr."""
     import h5py
-    import zarr
     from anndata.abc import CSRDataset
 
-    return isinstance(x, CSRDataset | h5py.Dataset | zarr.Array)
+    # what is not loaded has no arrays
+    zarr = sys.modules.get("zarr")
+    return isinstance(x, (CSRDataset, h5py.Dataset, *([zarr.Array] if zarr else [])))
 
 
 def open_backed(path: str | os.PathLike) -> AnnData:

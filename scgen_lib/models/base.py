@@ -172,9 +172,15 @@ class DenoisingModel(AnnDataModel):
     """A model that denoises."""
 
     @property
+    def positions(self) -> np.ndarray:
+        """Places of the genes that `denoise` returns among those of the training, (len(genes),) int."""
+        return np.arange(len(self.fitted().note["var_names"]))
+
+    @property
     def genes(self) -> list[str]:
         """Names of the genes that `denoise` returns, in the order of the file."""
-        return list(self.fitted().note["var_names"])
+        names = self.fitted().note["var_names"]
+        return [names[i] for i in self.positions]
 
     def denoised(self, adata: anndata.AnnData) -> Iterator[np.ndarray]:
         """Walk through what `denoise` returns: blocks of cells in their order, (B, len(genes)) each, float32."""
@@ -212,18 +218,19 @@ class DenoisingModel(AnnDataModel):
         ParameterError
             An unknown gene, one that is named twice, another ending than .h5ad, or the file that is read.
         """
-        known = {name: i for i, name in enumerate(self.genes)}
         self.check_genes(adata)
-        wanted = list(known) if genes is None else list(genes)
-        for name, times in collections.Counter(wanted).items():
-            if name not in known or times > 1:
-                what = f"{name!r} twice" if name in known else f"the unknown {name!r}"
-                raise ParameterError(f"expected genes of the model, each once, got {what}: leave it out")
-        columns = np.asarray([known[name] for name in wanted], int)
-        every = len(columns) == len(known) and (np.diff(columns) == 1).all()
-        blocks = (block if every else block[:, columns] for block in self.denoised(adata))
-        positions = adata.var_names.get_indexer(wanted)
-        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=positions, dtype=dtype)
+        columns = np.arange(len(self.positions))
+        if genes is not None:
+            known = {name: i for i, name in enumerate(self.genes)}
+            for name, times in collections.Counter(genes).items():
+                if name not in known or times > 1:
+                    what = f"{name!r} twice" if name in known else f"the unknown {name!r}"
+                    raise ParameterError(f"expected genes of the model, each once, got {what}: leave it out")
+            if not len(genes):
+                raise ParameterError("expected at least one gene to write, got none: name some, or leave genes out")
+            columns = np.asarray([known[name] for name in genes])
+        blocks = (block[:, columns] for block in self.denoised(adata))
+        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=self.positions[columns], dtype=dtype)
 
 
 def wanted_cells(cells: Mapping[object, int], names: Sequence[str], what: str) -> dict[str, int]:

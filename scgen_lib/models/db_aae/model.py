@@ -282,10 +282,9 @@ class DBAAE(DBAAESettings, DenoisingModel):
         return LogNormaliser(**self.fitted().note["normaliser"])
 
     @property
-    def genes(self) -> list[str]:
-        """Names of the genes that the net has, in the order of the file."""
-        names = self.fitted().note["var_names"]
-        return [names[i] for i in self.normaliser.genes]
+    def positions(self) -> np.ndarray:
+        """Places of the genes that the net has among those of the training, (len(genes),) int."""
+        return np.asarray(self.normaliser.genes)
 
     def normalised(self, adata: anndata.AnnData) -> np.ndarray:
         """Input of the net (N, len(genes)), float32, natural logarithms: what `denoise` is to be compared with.
