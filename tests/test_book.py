@@ -378,6 +378,30 @@ def test_no_table_of_results_scrolls_on_a_desk(seen):
     assert {address: page["tables"] for address, page in seen.items() if page["tables"]} == {}
 
 
+def test_a_published_page_leads_to_itself_in_another_version(browser, html, tmp_path):
+    (tmp_path / "main").symlink_to(html)
+    (tmp_path / "v0.1.0" / "book").mkdir(parents=True)
+    for name in ("index.html", "book/how_to_read.html"):
+        (tmp_path / "v0.1.0" / name).write_text(f"<title>{name} of old</title>")
+    (tmp_path / "versions.json").write_text('["v0.1.0", "main"]')
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        for page, there in {"book/how_to_read.html": "book/how_to_read.html", "book/scorecard.html": ""}.items():
+            with browser.new_page(viewport={"width": 1280, "height": 800}) as tab:
+                tab.goto(f"http://127.0.0.1:{server.server_port}/main/{page}")
+                choice = tab.get_by_label("Version")
+                assert choice.locator("option").all_inner_texts() == ["main", "v0.1.0"]
+                choice.select_option("v0.1.0")
+                tab.wait_for_url(f"**/v0.1.0/{there}")
+                assert tab.title() == f"{there or 'index.html'} of old"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def test_the_search_finds_dropout(browser, site):
     page, faults = visit(browser, f"{site}search.html?q=dropout", DESK)
     page.locator("#search-results li a").first.wait_for()

@@ -134,7 +134,9 @@ def site(checkout):
 
 def test_a_book_is_published_beside_the_others(checkout):
     publish(checkout, book(checkout, "one"), "main")
-    assert set(site(checkout)) == {".nojekyll", "index.html", "versions.html", "main/index.html", "main/data/one.csv"}
+    assert set(site(checkout)) == {
+        ".nojekyll", "index.html", "versions.html", "versions.json", "main/index.html", "main/data/one.csv",
+    }  # fmt: skip
     assert "url=main/" in site(checkout)["index.html"]
     publish(checkout, book(checkout, "release"), "v0.9.0")
     publish(checkout, book(checkout, "preview"), "pr/7")
@@ -147,6 +149,7 @@ def test_a_book_is_published_beside_the_others(checkout):
     )  # fmt: skip
     assert "url=v0.10.0/" in pages["index.html"]
     assert re.findall(r'href="(\S+)/"', pages["versions.html"]) == ["v0.10.0", "v0.9.0", "main"]
+    assert json.loads(pages["versions.json"]) == ["v0.10.0", "v0.9.0", "main"]
     publish(checkout, "--remove", "pr/7")
     assert set(pages) - set(site(checkout)) == {"pr/7/index.html", "pr/7/data/preview.csv"}
     assert git(checkout.parent / "origin.git", "rev-list", "--count", "gh-pages").strip() == "1"

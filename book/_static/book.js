@@ -85,12 +85,33 @@ function openTarget() {
   target.scrollIntoView();
 }
 
+// Where the book is published, a version a folder, the same page of another version is one choice away.
+async function chooseVersion() {
+  const root = new URL(document.documentElement.dataset.content_root ?? ".", location.href);
+  const here = root.pathname.split("/").at(-2);
+  if (!location.protocol.startsWith("http") || !/^(main|v\d.*)$/.test(here)) return;
+  const answer = await fetch(new URL("../versions.json", root));
+  if (!answer.ok) return;
+  const choice = Object.assign(document.createElement("select"), { name: "version" });
+  for (const version of new Set([here, ...(await answer.json())])) choice.add(new Option(version, version));
+  const label = Object.assign(document.createElement("label"), { className: "versions", textContent: "Version " });
+  label.append(choice);
+  document.querySelector(".sidebar-primary-items__start").prepend(label);
+  choice.addEventListener("change", async () => {
+    const there = new URL(`../${choice.value}/`, root);
+    const page = new URL(location.href.slice(root.href.length), there);
+    // a page that the other version does not have leads to its first one
+    location.assign((await fetch(page, { method: "HEAD" })).ok ? page : there);
+  });
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("filters");
   if (form) filterClaims(form);
   reachWhatScrolls();
   nameByWords();
   openTarget();
+  chooseVersion();
 });
 window.addEventListener("hashchange", openTarget);
 window.addEventListener("resize", reachWhatScrolls);
