@@ -59,5 +59,6 @@ def hover(points: Mapping[str, np.ndarray], labels: Mapping[str, Sequence], *, s
             drawn.append(f'<g {ink} pointer-events="all">{"".join(cells)}</g>' if len(own) else "")
     words = escape(f"{len(rows)} cells in one embedding: {', '.join(points)}; {', '.join(map(told, names))}")
     picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{"".join(drawn)}</svg>'
-    summary = f"The same cells, each with its name: rest on one ({first}: filled, others: rings)"
+    marks = f" ({first}: filled, others: rings)" if len(points) > 1 else ""
+    summary = f"The same cells, each with its name: rest on one{marks}"
     return HTML(f'<details class="hover"><summary>{escape(summary)}</summary>{picture}</details>')

@@ -347,6 +347,15 @@ def test_the_papers_cells_are_not_called_a_stand_in(told, name, line):
     assert [text for text in lines if "kindred" in text and text.startswith(line or "-")] == lines[: bool(line)]
 
 
+def test_the_cells_of_a_map_can_be_asked_for_their_class(told):
+    of = everything(told)
+    shown = np.random.default_rng(0).normal(size=(len(of.case.test), 2))
+    html = figures.named(of, {"t-SNE": (-shown, np.nan), "UMAP": (shown, np.nan)}).data
+    for name in set(of.case.test_labels):
+        assert html.count(f"test cells: {name}<") == (of.case.test_labels == name).sum()
+    assert "no training of this length came to its end" in figures.named(of, {}).data
+
+
 def test_the_guards_and_too_few_seeds_are_told(told):
     of = everything(told, seeds=[0, 1], guards=False)
     lost = said(of, [("without guards", 0, True), ("with guards", 0, False)])

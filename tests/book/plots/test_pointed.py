@@ -41,3 +41,6 @@ def test_a_page_carries_no_more_cells_than_it_can():
     assert html.count("<circle ") == pointed.MOST
     assert len(html) < 200_000
     assert html == plots.hover(many, {"real": ["B"] * n}).data
+    # of one set there are no other marks to tell
+    assert "others" in plots.hover(POINTS, LABELS).data
+    assert "others" not in html

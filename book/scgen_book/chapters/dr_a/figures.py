@@ -196,6 +196,14 @@ def maps(trained: Trained, flat: dict[str, tuple[np.ndarray, float]], by: Any = 
     plots.embedding_panels(flat, groups(trained) if by is None else by, "dimension ")
 
 
+@said
+def named(trained: Trained, flat: dict[str, tuple[np.ndarray, float]]) -> Any:
+    """Return the last of the `layouts` with the class of a cell where a pointer rests on it."""
+    if not flat:
+        _refuse_maps(trained)
+    return plots.hover({"test cells": list(flat.values())[-1][0]}, {"test cells": groups(trained)})
+
+
 def _refuse_maps(trained: Trained) -> None:
     """Say why there is no map."""
     if trained.shown <= 2:
