@@ -191,6 +191,7 @@ class DenoisingModel(AnnDataModel):
             Literal["float32", "float16"], Option(meaning="of the denoised values in the file")
         ] = "float32",
         layer: str | None = None,
+        annotate: bool = False,
     ) -> None:
         """Write the cells with what `denoise` returns to a file, block by block: for more than fits into memory.
 
@@ -204,6 +205,8 @@ class DenoisingModel(AnnDataModel):
             Names of the genes to write, in the order wanted; None: all of `self.genes`. The file has these alone.
         layer
             Layer with the denoised values; None: the name of the paper, as in `annotate`.
+        annotate
+            Write what else `annotate` makes of the cells too: codes, settings and history.
 
         Raises
         ------
@@ -223,7 +226,13 @@ class DenoisingModel(AnnDataModel):
         every = len(columns) == len(known) and (np.diff(columns) == 1).all()
         blocks = (block if every else block[:, columns] for block in self.denoised(adata))
         positions = adata.var_names.get_indexer(wanted)
-        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=positions, dtype=dtype)
+        beside = self._beside(adata, columns if not every else None) if annotate else None
+        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=positions, dtype=dtype, beside=beside)
+
+    def _beside(self, adata: anndata.AnnData, columns: np.ndarray | None) -> writing.Beside:
+        """Return what `annotate` writes but for denoised values, with some of the genes of `genes`, or with all."""
+        codes = {f"X_{self.key}": self.embed(adata)} if hasattr(self, "embed") else {}
+        return writing.Beside(obsm=codes, uns={self.key: self.about()})
 
 
 def wanted_cells(cells: Mapping[object, int], names: Sequence[str], what: str) -> dict[str, int]:
