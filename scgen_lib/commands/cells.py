@@ -66,24 +66,21 @@ def load(
         As `data.load`.
     """
     table = re.search(r"\.[ct]sv(\.gz)?$", counts, re.IGNORECASE)
-    path = expanded(counts)
-    if not genome and (genes := _on_disk(path, transpose)):
-        cells = own.open_counts(path, layer)
-        if cells.n_vars != genes:
-            _leaves_out(cells, genes)
-        if labels is not None:
-            _refuse_unknown(cells, labels)
-        return cells
-    if layer is not None:
-        cells = _of_layer(counts, layer, transpose)
-    else:
-        try:
+    genes = 0 if genome else _on_disk(path := expanded(counts), transpose)
+    try:
+        if genes:
+            cells = own.open_counts(path, layer)
+        elif layer is not None:
+            cells = _of_layer(counts, layer, transpose)
+        else:
             cells = data.load(counts, transpose=transpose, genome=genome, labels=labels if table else None)
-        except DataError as error:
-            raise DataError(in_options(str(error))) from error
+    except DataError as error:
+        raise DataError(in_options(str(error))) from error
     if labels is not None:
         _refuse_unknown(cells, labels)
-    if layer is None and Path(counts).is_file() and h5py.is_hdf5(counts):
+    if genes and genes != cells.n_vars:
+        _leaves_out(cells, genes)
+    if not genes and layer is None and Path(counts).is_file() and h5py.is_hdf5(counts):
         with h5py.File(counts) as file:
             is_h5ad = {"obs", "var"} <= set(file)
         if is_h5ad:

@@ -100,7 +100,9 @@ def selected(adata: AnnData, cells: Any = slice(None), genes: Any = slice(None))
     AnnData
         In memory, but for matrices on disk that `kept_on_disk` finds too large; these are `Stored`.
     """
-    if not any(kept_on_disk(x) for x in (adata.X, *adata.layers.values())):
+    raw = adata.raw
+    of_raw = None if raw is None else raw.X
+    if not any(kept_on_disk(x) for x in (adata.X, of_raw, *adata.layers.values())):
         kept = adata[cells, genes]
         return kept.to_memory() if kept.isbacked else kept.copy()
     rows, columns = np.arange(adata.n_obs)[cells], np.arange(adata.n_vars)[genes]
@@ -115,8 +117,7 @@ def selected(adata: AnnData, cells: Any = slice(None), genes: Any = slice(None))
     bare = annotations(adata)[rows, columns].copy()
     # to new versions of anndata, X is a layer without a name
     layers = {name: taken(x, columns) for name, x in adata.layers.items() if name}
-    raw = adata.raw
-    return assembled(bare, taken(adata.X, columns), layers, raw, None if raw is None else taken(raw.X, None))
+    return assembled(bare, taken(adata.X, columns), layers, raw, taken(of_raw, None))
 
 
 def _opened(element: Any) -> Any:

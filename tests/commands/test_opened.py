@@ -271,9 +271,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     x[17] = 0  # cells without counts are left out
     x.eliminate_zeros()
     peaks = []
-    for blocks in (10, 30):
+    for blocks in (10, 20):
         anndata.AnnData(sp.vstack([x] * blocks, format="csr")).write_h5ad(tmp_path / "cells.h5ad")
-        given = ["--hidden", "8,4,8", "--epochs", 1, "--batch-size", 512, "--only-genes", ",".join(map(str, range(99)))]
+        given = ["--hidden", "8,4,8", "--ae-type", "poisson", "--epochs", 1, "--batch-size", 512]
+        given += ["--only-genes", ",".join(map(str, range(99)))]
         command = [sys.executable, "-c", PEAK, "denoise", "dca", tmp_path / "cells.h5ad", tmp_path / "out.h5ad", *given]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
         n = 20_000 * blocks - blocks
@@ -281,6 +282,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         peaks.append(int(done.stderr.split()[-1]) / 2**20)
         with h5py.File(tmp_path / "out.h5ad") as file:
             assert file["layers/dca"].shape == (n, 99)
-    # 2.2 and 6.7 GiB when dense, 0.5 and 1.4 as CSR: what grows is a few values a cell, and what the allocator leaves
-    assert peaks[1] < peaks[0] + 0.4
-    assert peaks[1] < 1.9
+    # 2.2 and 4.5 GiB when dense, 0.5 and 0.9 as CSR: what grows is a few values a cell, and what the allocator leaves
+    assert peaks[1] < peaks[0] + 0.35
+    # less than the cells alone when dense, and what TensorFlow takes itself
+    assert peaks[1] < 2.5

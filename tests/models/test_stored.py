@@ -176,6 +176,20 @@ def test_genes_dtype_and_layer_are_those_asked_for(backed, fitted, cells, tmp_pa
     np.testing.assert_array_equal(dense(found.layers["log"]), cells.layers["log"][:, [7, 2]])
 
 
+@pytest.mark.parametrize("name", ["dca", "db_aae of few genes", "cvae"])
+def test_the_file_has_what_annotate_makes_where_that_is_asked_for(name, backed, fitted, cells, tmp_path):
+    model = fitted(name)
+    few = model.genes[3:1:-1]
+    for genes, file in ((None, "all.h5ad"), (few, "few.h5ad")):
+        model.denoise_to(backed, tmp_path / file, genes=genes, annotate=True)
+        found, made = ad.read_h5ad(tmp_path / file), model.annotate(cells.copy())
+        made = made if genes is None else made[:, genes]
+        for layer in {layer for layer in made.layers if layer}:
+            np.testing.assert_array_equal(dense(found.layers[layer]), dense(made.layers[layer]), layer)
+        np.testing.assert_array_equal(found.obsm[f"X_{model.key}"], made.obsm[f"X_{model.key}"])
+        assert list(found.uns[model.key]["history"]["loss"]) == model.history["loss"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
