@@ -114,7 +114,8 @@ def _copied(
     bare = annotations(adata)
     # to new versions of anndata, X is a layer without a name
     kept = {n: x for n, x in adata.layers.items() if n and n != without and n not in beside.layers}
-    copied = [x for x in (adata.X, *kept.values(), *beside.layers.values()) if x is not None]
+    copied = [x for x in (adata.X, *kept.values()) if x is not None]
+    more += sum(map(_bytes, beside.layers.values())) + (0 if adata.raw is None else _bytes(adata.raw.X))
     with naming(path), replacing(path) as temporary:
         # HDF5 may take the whole process with it where it finds no room
         share = len(genes) / max(adata.n_vars, 1)
