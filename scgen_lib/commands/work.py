@@ -207,7 +207,10 @@ def _suited(asked: Request, model: Any, cells: anndata.AnnData, wanted: int | Ma
 
 def _refuse_results(asked: Request, used: anndata.AnnData) -> None:
     """Refuse before a training genes that are not there, and a layer that would be lost."""
-    for name in _only(asked) or ():
+    genes = _only(asked)
+    if genes == []:
+        raise ParameterError(f"expected names of genes with --only-genes, got {asked.only_genes!r}: name some")
+    for name in genes or ():
         if name not in used.var_names:
             raise ParameterError(
                 f"expected --only-genes of genes that the model takes, got {name!r}, which is none of "

@@ -212,6 +212,7 @@ def test_what_cannot_stay_on_disk_is_read_and_said(files, saved, scgen, tmp_path
         ("counts.h5ad --labels type", "expected the types of the cells in the column 'type', got kind, n:"),
         ("counts.h5ad --genome mm10", "expected genome with 10x files alone"),
         ("counts.h5ad --only-genes g1,h1", "expected --only-genes of genes that the model takes, got 'h1', which is"),
+        ("counts.h5ad --only-genes ,", "expected names of genes with --only-genes, got ',': name some"),
         ("counts.h5ad --only-genes g1,g1", "expected genes of the model, each once, got 'g1' twice"),
         ("logs.h5ad --layer-out counts", "expected a new name with --layer-out, got 'counts', which the cells have"),
         ("counts.h5ad --dtype float64", "'--dtype': 'float64' is not one of 'float32', 'float16'"),
