@@ -349,7 +349,7 @@ def test_a_chapter_is_read_at_one_sitting(seen):
 
 def test_a_figure_is_dark_in_the_dark(browser, site):
     page, _ = visit(browser, f"{site}book/executed/dca.html", DESK)
-    figure = page.locator(".bd-article .cell_output img").first
+    figure = page.locator(".bd-article .cell_output img").locator("visible=true").first
     paper = {}
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
@@ -391,7 +391,7 @@ def test_a_published_page_leads_to_itself_in_another_version(browser, html, tmp_
         for page, there in {"book/how_to_read.html": "book/how_to_read.html", "book/scorecard.html": ""}.items():
             with browser.new_page(viewport={"width": 1280, "height": 800}) as tab:
                 tab.goto(f"http://127.0.0.1:{server.server_port}/main/{page}")
-                choice = tab.get_by_label("Version")
+                choice = tab.get_by_role("combobox", name="Version")
                 assert choice.locator("option").all_inner_texts() == ["main", "v0.1.0"]
                 choice.select_option("v0.1.0")
                 tab.wait_for_url(f"**/v0.1.0/{there}")

@@ -26,8 +26,9 @@ OF_PROCESS = ("min_genes", "min_cells", "min_class_size", "resolution")
 GENES = {"dr_a": 720}
 _ABOUT = """{meaning}
 
-COUNTS is a file of raw counts, cells by genes (.h5ad, 10x .h5, 10x mtx folder, .loom, .csv[.gz], .tsv[.gz]), or the
-name of a data set (see `scgen datasets`). OUT is an .h5ad, written when all is done; one that is there is replaced.
+COUNTS is a file of raw counts, cells by genes (.h5ad, .zarr, 10x .h5, 10x mtx folder, .loom, .csv[.gz], .tsv[.gz]), or
+the name of a data set (see `scgen datasets`). A large .h5ad, of more than 2 GiB if it were dense, is not read but
+opened: it may be larger than memory. OUT is an .h5ad, written when all is done; one that is there is replaced.
 """
 _MEANING = {
     "denoise": "Denoise the cells of COUNTS with {name}, and write them to OUT with layers['{model}'] beside what they "
@@ -141,6 +142,8 @@ def command(verb: str, model: str) -> click.Command:
 
 def _files(verb: str, model: str) -> list[click.Parameter]:
     """Return what the command takes itself."""
+    from scgen_lib.models.base import DenoisingModel
+
     needed = verb != "simulate"
     found: list[click.Parameter] = [
         click.Argument(["counts"], required=True, metavar="COUNTS" if needed else "[COUNTS]"),
@@ -155,6 +158,19 @@ def _files(verb: str, model: str) -> list[click.Parameter]:
         _Own(["--save"], metavar="FILE", help="Save the trained model (.keras)."),
         _Own(["--faithful"], is_flag=True, help="The variant that computes what the released code does."),
     ]
+    if verb == "denoise":
+        kind = typing.get_args(arguments(DenoisingModel.denoise_to)["dtype"].type)
+        found += [
+            _Own(["--only-genes"], metavar="NAME,...", help="Write these genes alone; all if left out."),
+            _Own(["--layer-out"], metavar="NAME", help=f"Layer of OUT with the denoised values; {model} if left out."),
+            _Own(
+                ["--dtype"],
+                type=click.Choice(kind),
+                default=kind[0],
+                show_default=True,
+                help="Of the denoised values in OUT: float16 takes half the disk, and keeps three digits.",
+            ),
+        ]
     if verb == "simulate":
         meaning = "How many cells of which types, or one number, shared as the training's types are."
         wanted = _Own(["--cells"], metavar="TYPE=N,...", default="1000", show_default=True, help=meaning)

@@ -15,12 +15,16 @@ import anndata
 import numpy as np
 import tensorflow as tf
 
+from scgen_lib import data
 from scgen_lib.commands import cells as of_file
 from scgen_lib.commands.options import of_cells, quiet
-from scgen_lib.data import checks
+from scgen_lib.data import checks, writing
 from scgen_lib.errors import ParameterError
 from scgen_lib.files import refuse_overwriting, write_h5ad
 from scgen_lib.models.base import wanted_cells
+
+# Cells and genes that were written, and what is said of them.
+Made = tuple[tuple[int, int], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Request:
         Files; to simulate from a saved model, `counts` is the one to write.
     settings, training, choice
         What is given for the constructor, for `fit`, and for `cells.for_training`.
-    labels, layer, transpose, genome, model, save, faithful, cells
+    labels, layer, transpose, genome, model, save, faithful, cells, only_genes, dtype, layer_out
         The command's own options.
     """
 
@@ -54,6 +58,9 @@ class Request:
     save: str | None
     faithful: bool
     cells: str = "1"
+    only_genes: str | None = None
+    dtype: str = "float32"
+    layer_out: str | None = None
 
 
 def run(asked: Request) -> None:
@@ -78,15 +85,9 @@ def run(asked: Request) -> None:
             model.fit(used, **asked.training, **_label_key(asked), progress=True)
             if asked.save:
                 model.save(asked.save)
-        made, words = _RESULTS[asked.verb](asked, model, cells, used, wanted)
-        write(made, out)
+        (n, genes), words = _RESULTS[asked.verb](asked, model, cells, used, wanted, out)
     kept = f"; the model is in {asked.save}" if asked.save else ""
-    print(f"{out}: {made.n_obs:,} cells × {made.n_vars:,} genes, {words}{kept}")
-
-
-def write(made: anndata.AnnData, out: str) -> None:
-    """Write the result, whole or not at all."""
-    write_h5ad(made, out)
+    print(f"{out}: {n:,} cells × {genes:,} genes, {words}{kept}")
 
 
 # What is asked --------------------------------------------------------------------------------------------------------
@@ -196,6 +197,7 @@ def _suited(asked: Request, model: Any, cells: anndata.AnnData, wanted: int | Ma
         used, why = of_file.for_training(known, model, choice, key)
         if isinstance(wanted, dict) and asked.verb == "simulate":
             wanted_cells(wanted, list(checks.texts(used.obs[key]).categories), "types")
+    _refuse_results(asked, used)
     if used.shape != cells.shape:
         parts = zip(("cells", "genes"), used.shape, cells.shape, strict=True)
         here = " and ".join(f"{n:,} of {of:,} {what}" for what, n, of in parts if n != of)
@@ -203,21 +205,49 @@ def _suited(asked: Request, model: Any, cells: anndata.AnnData, wanted: int | Ma
     return used
 
 
+def _refuse_results(asked: Request, used: anndata.AnnData) -> None:
+    """Refuse before a training genes that are not there, and a layer that would be lost."""
+    genes = _only(asked)
+    if genes == []:
+        raise ParameterError(f"expected names of genes with --only-genes, got {asked.only_genes!r}: name some")
+    for name in genes or ():
+        if name not in used.var_names:
+            raise ParameterError(
+                f"expected --only-genes of genes that the model takes, got {name!r}, which is none of "
+                f"{used.n_vars:,}: correct it"
+            )
+    if asked.layer_out and asked.layer_out in used.layers:
+        raise ParameterError(
+            f"expected a new name with --layer-out, got {asked.layer_out!r}, which the cells have already: choose "
+            "another"
+        )
+
+
+def _only(asked: Request) -> list[str] | None:
+    if asked.only_genes is None:
+        return None
+    return [name.strip() for name in asked.only_genes.split(",") if name.strip()]
+
+
 def _denoised(
-    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
-) -> tuple[anndata.AnnData, str]:
-    made = model.annotate(used)
-    return made, f"denoised values in layers[{model.key!r}], codes in obsm['X_{model.key}'], {_how(model)}"
+    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object, out: str
+) -> Made:
+    genes, layer = _only(asked), asked.layer_out or model.key
+    model.denoise_to(used, out, genes=genes, dtype=asked.dtype, layer=layer, annotate=True)
+    words = f"denoised values in layers[{layer!r}], codes in obsm['X_{model.key}'], {_how(model)}"
+    return (used.n_obs, len(genes or model.genes)), words
 
 
 def _embedded(
-    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object
-) -> tuple[anndata.AnnData, str]:
+    asked: Request, model: Any, cells: anndata.AnnData, used: anndata.AnnData, wanted: object, out: str
+) -> Made:
     name, given = f"X_{model.key}", dict(asked.settings) if asked.model else {}
     codes = model.embed(used, **given)
-    made = cells[used.obs_names].copy()  # with the genes that the model does not take
+    # with the genes that the model does not take
+    made = data.selected(cells, cells.obs_names.get_indexer(used.obs_names))
     made.obsm[name], made.uns[model.key] = codes, model.about() | given
-    return made, f"codes of {codes.shape[1]} numbers in obsm[{name!r}], {_how(model)}"
+    writing.write(made, out)
+    return made.shape, f"codes of {codes.shape[1]} numbers in obsm[{name!r}], {_how(model)}"
 
 
 def _sizes(model: Any) -> dict[str, int]:
@@ -230,15 +260,16 @@ def _sizes(model: Any) -> dict[str, int]:
 
 
 def _simulated(
-    asked: Request, model: Any, cells: object, used: object, wanted: int | Mapping[str, int]
-) -> tuple[anndata.AnnData, str]:
+    asked: Request, model: Any, cells: object, used: object, wanted: int | Mapping[str, int], out: str
+) -> Made:
     given = dict(asked.settings) if asked.model else {}
     if "counts" in inspect.signature(model.simulate).parameters:
         given["counts"] = True
     numbers = shared(wanted, _sizes(model)) if isinstance(wanted, int) else wanted
     made = model.simulate(numbers, **given)
+    write_h5ad(made, out)
     types = ", ".join(f"{name}={n}" for name, n in numbers.items() if n)
-    return made, f"{types}; counts in layers['counts'], settings in uns[{model.key!r}]"
+    return made.shape, f"{types}; counts in layers['counts'], settings in uns[{model.key!r}]"
 
 
 def _how(model: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgen_lib.data import checks
 from scgen_lib.data.datasets import datasets, excerpt, load, pbmc68k_labels, prefetch, refseq_mm9, zeisel_annotation
-from scgen_lib.data.stored import open_backed
+from scgen_lib.data.opened import open_backed, selected
 
 if TYPE_CHECKING:
     from scgen_lib.data import splatter
@@ -24,6 +24,7 @@ __all__ = [
     "pbmc68k_labels",
     "prefetch",
     "refseq_mm9",
+    "selected",
     "splatter",
     "zeisel_annotation",
 ]

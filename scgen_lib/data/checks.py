@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgen_lib.data.opened import selected
 from scgen_lib.data.stored import Stored, are_counts, kept_on_disk
 from scgen_lib.errors import DataError, ParameterError
 
@@ -273,7 +274,7 @@ def get_counts(adata: AnnData, *, allow_empty: bool = False, stored: bool = Fals
     """
     x = adata.layers.get("counts", adata.X)
     if stored and kept_on_disk(x):
-        x = Stored(x)
+        x = Stored.of(x)
     elif hasattr(x, "to_memory"):
         x = x.to_memory()
     about = adata.uns.get("dataset", {})
@@ -296,16 +297,15 @@ def get_counts(adata: AnnData, *, allow_empty: bool = False, stored: bool = Fals
 
 
 def drop_empty(adata: AnnData) -> AnnData:
-    """Return a copy without the genes and the cells that have no count at all.
+    """Return a copy without the genes and the cells that have no count at all; what is large on disk stays there.
 
     All layers and annotations follow. ``uns["dropped"]`` says how many: ``{"cells": int, "genes": int}``.
     """
-    x = get_counts(adata, allow_empty=True)
+    x = get_counts(adata, allow_empty=True, stored=True)
     cells, genes = totals(x, 1) > 0, totals(x, 0) > 0
     if not cells.any():
         raise DataError(f"expected counts, got zeros in all {x.shape[0]} cells × {x.shape[1]} genes: check the source")
-    kept = adata[cells, genes]
-    kept = kept.to_memory() if kept.isbacked else kept.copy()
+    kept = selected(adata, cells, genes)
     kept.uns["dropped"] = {"cells": int((~cells).sum()), "genes": int((~genes).sum())}
     return kept
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgen_lib.data import checks, orientation, readers, registry
+from scgen_lib.data import checks, orientation, own, readers, registry
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
     from anndata import AnnData
@@ -254,34 +252,10 @@ def _registered(entry: registry.Dataset) -> AnnData:
 
 def _own(path: Path, *, transpose: bool, labels: str | None, genome: str | None) -> AnnData:
     adata = readers.read(path, transpose=transpose, labels=labels, genome=genome)
-    known = adata.uns.get("dataset")
-    adata.uns["dataset"] = {
-        "title": path.name,
-        "accession": "",
-        "licence": "",
-        "citation": "",
-        "simulated": False,
-        # a file that was saved from a loaded or simulated set still says so
-        **({key: _plain(value) for key, value in known.items()} if isinstance(known, Mapping) else {}),
-        "name": path.resolve().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem,
-        "values": "counts",
-        "source": [path.name],
-        "sha256": [readers.sha256(path)],
-    }
-    if not adata.var_names.is_unique and "gene_ids" in adata.var and adata.var["gene_ids"].is_unique:
-        # 10x references repeat symbols; the ids tell the genes apart
-        again = adata.var_names.duplicated().sum()
-        adata.uns["dataset"]["note"] = (
-            f'{again} gene symbols repeat and got a number; var["gene_ids"] tells them apart.'
-        )
-        adata.var_names_make_unique()
+    own.describe(adata, path)
     adata = _with_counts(adata, path.name)
-    if not transpose and (doubt := orientation.doubt_orientation(adata)):
-        warnings.warn(
-            f"{path.name} was read as cells × genes, but looks like genes × cells: {doubt}; set transpose=True if it "
-            "is.",
-            stacklevel=3,
-        )
+    if not transpose:
+        orientation.warn_of_doubt(adata, path.name, stacklevel=4)
     return adata
 
 
@@ -334,11 +308,6 @@ def _compact(x: Any) -> Any:
     if 2 * nonzero < x.shape[0] * x.shape[1]:
         return sparse.csr_matrix(x, dtype=np.int32)
     return np.asarray(x.toarray() if sparse.issparse(x) else x, dtype=np.int32)
-
-
-def _plain(value: Any) -> Any:
-    """Return what an .h5ad gives back as arrays as the lists and numbers that JSON can hold."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _unknown(name: str, more: Iterable[str] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,15 @@ from scgen_lib.data import checks
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+def warn_of_doubt(adata: AnnData, name: str, stacklevel: int = 2) -> None:
+    """Warn of a file of that name that was plainly turned when it was read, see `doubt_orientation`."""
+    if doubt := doubt_orientation(adata):
+        warnings.warn(
+            f"{name} was read as cells × genes, but looks like genes × cells: {doubt}; set transpose=True if it is.",
+            stacklevel=stacklevel,
+        )
 
 
 def doubt_orientation(adata: AnnData) -> str | None:
@@ -27,7 +37,8 @@ def doubt_orientation(adata: AnnData) -> str | None:
             return f"{told.sum()} of its {len(told)} {what!r} are named as {kind} (first: {names[told.argmax()]!r})"
     if adata.n_vars > 10 * adata.n_obs:
         spread = [
-            np.log1p(checks.totals(checks.check_counts(adata.X, allow_empty=True), axis)).std() for axis in (1, 0)
+            np.log1p(checks.totals(checks.get_counts(adata, allow_empty=True, stored=True), axis)).std()
+            for axis in (1, 0)
         ]
         if adata.n_vars > 100_000 or (adata.n_obs > 9 and spread[0] > 2 * spread[1]):
             return f"no experiment gives {adata.n_obs} 'cells' and {adata.n_vars} 'genes' of such totals"

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from scgen_lib.data import checks
+from scgen_lib.data.stored import Stored, on_disk
 from scgen_lib.errors import DataError, InputError, ParameterError, told
 from scgen_lib.files import expanded
 
@@ -128,20 +129,25 @@ def _h5ad(path: Path, transpose: bool) -> AnnData:
     adata = anndata.read_h5ad(path)
     if "counts" in adata.layers:
         adata.X = adata.layers.pop("counts")
-    elif adata.raw is not None and _integers(adata.raw.X):
+    elif adata.raw is not None and integers(adata.raw.X):
         adata = adata.raw.to_adata()
-    elif adata.X is None or not _integers(adata.X):
-        # to new versions of anndata, X is a layer without a name
-        layers = {name: _integers(x) for name, x in adata.layers.items() if name}
-        whole = next((name for name, is_whole in layers.items() if is_whole), None)
-        hint = f"the layers are {', '.join(map(repr, layers))}" if layers else "there is no layer"
-        hint += f", of which {whole!r} holds integers: rename it to 'counts'" if whole else ": give raw counts"
-        raise DataError(
-            f"expected raw counts in layers['counts'], raw.X or X of {path.name}, got no integers: they look "
-            f"log-transformed or normalised, and {hint}"
-        )
+    elif adata.X is None or not integers(adata.X):
+        raise without_counts(adata, path.name)
     adata.raw = None
     return adata.T.copy() if transpose else adata
+
+
+def without_counts(adata: AnnData, name: str) -> DataError:
+    """Return what is to be said of an .h5ad without counts, with the layer that may be meant."""
+    # to new versions of anndata, X is a layer without a name
+    layers = {key: integers(x) for key, x in adata.layers.items() if key}
+    whole = next((key for key, is_whole in layers.items() if is_whole), None)
+    hint = f"the layers are {', '.join(map(repr, layers))}" if layers else "there is no layer"
+    hint += f", of which {whole!r} holds integers: rename it to 'counts'" if whole else ": give raw counts"
+    return DataError(
+        f"expected raw counts in layers['counts'], raw.X or X of {name}, got no integers: they look log-transformed or "
+        f"normalised, and {hint}"
+    )
 
 
 def _h5_10x(path: Path, genome: str | None) -> AnnData:
@@ -296,7 +302,10 @@ def _layout(path: Path, sep: str) -> tuple[int, list[str], int]:
     return start, header[len(header) - width + 1 :], width
 
 
-def _integers(x: Any) -> bool:
+def integers(x: Any) -> bool:
+    """Say whether a matrix holds what can be counts; one on disk is read up to where it does not."""
+    if on_disk(x):
+        return all(integers(block) for _, block in Stored.of(x).blocks())
     values = x.data if hasattr(x, "indptr") else np.asarray(x)
     if values.dtype.kind == "f":
         # NaN and infinity are for the checks to name

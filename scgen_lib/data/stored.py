@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgen_lib.errors import DataError
-from scgen_lib.files import expanded
-
 if TYPE_CHECKING:
-    import os
-
-    from anndata import AnnData
     from scipy.sparse import csr_matrix
 
     Block = np.ndarray | csr_matrix
@@ -39,55 +33,7 @@ def on_disk(x: object) -> bool:
 
     # what is not loaded has no arrays
     zarr = sys.modules.get("zarr")
-    return isinstance(x, (CSRDataset, h5py.Dataset, *([zarr.Array] if zarr else [])))
-
-
-def open_backed(path: str | os.PathLike) -> AnnData:
-    """Open an ``.h5ad`` or ``.zarr`` whose ``X`` and layers stay on disk where they are stored by cells.
-
-    ``anndata.read_h5ad(path, backed="r")`` leaves ``X`` on disk only, and reads the layers.
-
-    Parameters
-    ----------
-    path
-        File or, for zarr, folder, as AnnData writes it.
-
-    Returns
-    -------
-    AnnData
-        Annotations in memory; ``X`` and layers are `anndata.abc.CSRDataset` or dense data sets of the open file. What
-        the file has in ``raw`` is left out.
-
-    Raises
-    ------
-    DataError
-        Nothing there, or no AnnData.
-    """
-    import anndata
-    import h5py
-    import zarr
-
-    path = expanded(path)
-    try:
-        file: Any = zarr.open_group(path, mode="r") if path.is_dir() else h5py.File(path, "r")
-        parts = {name: anndata.io.read_elem(file[name]) for name in _ANNOTATIONS if name in file}
-        layers = {name: _opened(file["layers"][name]) for name in file.get("layers", ())}
-        return anndata.AnnData(_opened(file["X"]) if "X" in file else None, layers=layers, **parts)
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"expected an .h5ad or .zarr of AnnData, got {path} ({error}): name another file") from error
-
-
-_ANNOTATIONS = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
-
-
-def _opened(element: Any) -> Any:
-    """Return a matrix as it lies in the file; one that is stored by genes is read."""
-    import anndata
-
-    kind = element.attrs.get("encoding-type")
-    if kind == "csr_matrix":
-        return anndata.io.sparse_dataset(element)
-    return element if kind == "array" else anndata.io.read_elem(element)
+    return isinstance(x, (Stored, CSRDataset, h5py.Dataset, *([zarr.Array] if zarr else [])))
 
 
 class _File:
@@ -142,6 +88,8 @@ class Stored:
 
     Attributes
     ----------
+    source
+        As given.
     shape
         Cells N and genes G, or columns after `map`.
     dtype
@@ -152,10 +100,11 @@ class Stored:
     Notes
     -----
     ``stored[rows]`` and `map` return another `Stored`; `read` and `blocks` read. Rows may be in any order and repeat.
+    ``stored[rows, columns]`` reads, as other matrices in files do, which is what a view of AnnData asks for.
     """
 
     def __init__(self, source: Any):
-        self._file = _File(source)
+        self.source, self._file = source, _File(source)
         self._rows: np.ndarray | None = None
         self._functions: tuple[Callable[[Block], Block], ...] = ()
         self.shape, self.dtype = self._file.shape, self._file.dtype
@@ -170,6 +119,9 @@ class Stored:
 
     def __getitem__(self, rows: Any) -> Stored:
         """Return the cells of an index, a mask or a slice."""
+        if isinstance(rows, tuple):
+            rows, columns = (part.ravel() if isinstance(part, np.ndarray) else part for part in rows)
+            return self[rows].columns(np.arange(self.shape[1])[columns]).to_memory()
         chosen = np.arange(self.shape[0])[rows] if self._rows is None else self._rows[rows]
         if self._rows is None and len(chosen) == self.shape[0] and (np.diff(chosen) == 1).all():
             return self
@@ -179,6 +131,43 @@ class Stored:
         """Return what a function makes of the cells, block by block, which may have another number of columns."""
         shape = (self.shape[0], self.shape[1] if columns is None else columns)
         return self._like(_functions=(*self._functions, function), shape=shape)
+
+    @staticmethod
+    def of(x: Any) -> Stored:
+        """Return a matrix in a file as it is taken here."""
+        return x if isinstance(x, Stored) else Stored(x)
+
+    def columns(self, positions: np.ndarray) -> Stored:
+        """Return some genes (or columns, after `map`) in the order asked for."""
+        if len(positions) == self.shape[1] and (np.diff(positions) == 1).all():
+            return self
+        return self.map(lambda x: x[:, positions], len(positions))
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the file has it as CSR."""
+        return self._file.sparse
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes of the file these cells take, with all genes that it has."""
+        return int(self.shape[0] * self._file.row_bytes)
+
+    def copy(self) -> Stored:
+        """Return itself: nothing here changes."""
+        return self
+
+    def to_memory(self) -> Block:
+        """Return all cells, in memory: CSR or dense as in the file, read block by block."""
+        from scipy import sparse
+
+        blocks = [block for _, block in self.blocks()]
+        if not blocks:
+            return self.read()
+        if isinstance(blocks[0], np.ndarray):
+            return np.concatenate(blocks)
+        whole = sparse.vstack(blocks, format="csr")
+        return whole if self.sparse else whole.toarray()
 
     def read(self) -> Block:
         """Return all cells, in memory: CSR, or what the last function returns."""
@@ -279,6 +268,11 @@ def per_cell(function: Callable[[Block], np.ndarray], x: Block | Stored) -> np.n
     if not isinstance(x, Stored):
         return function(x)
     return np.concatenate([function(block) for _, block in x.blocks()])
+
+
+def of_columns(x: Block | Stored, positions: np.ndarray) -> Block | Stored:
+    """Return some columns of a matrix in memory or on disk, in the order asked for."""
+    return x.columns(positions) if isinstance(x, Stored) else x[:, positions]
 
 
 def are_counts(values: np.ndarray) -> bool:

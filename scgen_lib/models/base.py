@@ -197,6 +197,7 @@ class DenoisingModel(AnnDataModel):
             Literal["float32", "float16"], Option(meaning="of the denoised values in the file")
         ] = "float32",
         layer: str | None = None,
+        annotate: bool = False,
     ) -> None:
         """Write the cells with what `denoise` returns to a file, block by block: for more than fits into memory.
 
@@ -210,6 +211,8 @@ class DenoisingModel(AnnDataModel):
             Names of the genes to write, in the order wanted; None: all of `self.genes`. The file has these alone.
         layer
             Layer with the denoised values; None: the name of the paper, as in `annotate`.
+        annotate
+            Write what else `annotate` makes of the cells too: codes, settings and history.
 
         Raises
         ------
@@ -230,7 +233,15 @@ class DenoisingModel(AnnDataModel):
                 raise ParameterError("expected at least one gene to write, got none: name some, or leave genes out")
             columns = np.asarray([known[name] for name in genes])
         blocks = (block[:, columns] for block in self.denoised(adata))
-        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=self.positions[columns], dtype=dtype)
+        positions, beside = self.positions[columns], None
+        if annotate:
+            beside = self._beside(adata, None if genes is None else columns)
+        writing.write_with_layer(adata, path, layer or self.key, blocks, genes=positions, dtype=dtype, beside=beside)
+
+    def _beside(self, adata: anndata.AnnData, columns: np.ndarray | None) -> writing.Beside:
+        """Return what `annotate` writes but for denoised values, with some of the genes of `genes`, or with all."""
+        codes = {f"X_{self.key}": self.embed(adata)} if hasattr(self, "embed") else {}
+        return writing.Beside(obsm=codes, uns={self.key: self.about()})
 
 
 def wanted_cells(cells: Mapping[object, int], names: Sequence[str], what: str) -> dict[str, int]:

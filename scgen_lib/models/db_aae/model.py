@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from scgen_lib import optimizers, training
-from scgen_lib.data import checks
-from scgen_lib.data.stored import Stored
+from scgen_lib.data import checks, writing
+from scgen_lib.data.stored import Stored, of_columns
 from scgen_lib.models.base import Callbacks, CheckpointFile, DenoisingModel, Progress
 from scgen_lib.models.db_aae.net import DBAAENet
 from scgen_lib.models.db_aae.search import RandomEncoderTrial, scores, whole_batches_in_file_order
@@ -317,6 +317,11 @@ class DBAAE(DBAAESettings, DenoisingModel):
         """Codes E(x) (N, latent_dim), float32, without noise; errors as in `normalised`."""
         x = self._normalised(adata)
         return training.predict(lambda b: {"z": self.fitted().code(b["x"])}, {"x": x})["z"]
+
+    def _beside(self, adata: anndata.AnnData, columns: np.ndarray | None) -> writing.Beside:
+        x = self._normalised(adata)
+        x = x if columns is None else of_columns(x, columns)
+        return dataclasses.replace(super()._beside(adata, columns), layers={"log": x})
 
     def annotate(self, adata: anndata.AnnData) -> anndata.AnnData:
         """Return a copy of the cells with the genes of the net, and what the model makes of them.
