@@ -18,11 +18,13 @@ def answer() -> Answer:
     always = [model for model, found in against.items() if set(found.values()) == {BETTER}]
     once = [model for model, found in against.items() if BETTER in found.values()]
     word = YES if always else PARTLY if once else NO
-    names = ", ".join(NAMES[model].rstrip(",") for model in (always or once))
+    names = "; ".join(NAMES[model].rstrip(",") for model in (always or once or against))
+    # what is said holds for the data that were looked at, and for the models that were
+    where = places(dict.fromkeys((data for found in against.values() for data in found), EQUAL), EQUAL)
     sentence = {
-        YES: f"Yes: codes of {names} find the types better than principal components do, on every data set.",
-        PARTLY: f"Partly: codes of {names} beat principal components on some data, and no model does on all.",
-        NO: "No: no model's code finds the types better than principal components do.",
+        YES: f"Yes: {where} codes of {names} find the types better than principal components do.",
+        PARTLY: f"Partly: codes of {names} beat principal components on some data, and no model does {where}.",
+        NO: f"No: {where} the code of no model ({names}) finds the types better than principal components do.",
     }[word]
     return Answer(word, sentence, (_best(rows), *(_standing(model, found) for model, found in against.items())))
 

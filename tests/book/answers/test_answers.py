@@ -131,5 +131,9 @@ def test_the_comparisons_count_and_rank(told):
     found = answers.answer("representation")
     assert (found.word, "codes of DCA find" in found.sentence) == (YES, True)
     assert "NMI 0.71" in found.takeaways[0]
+    told("representation", {"pbmc68k_reduced": of("nmi", dca=0.5, pca=0.6)})
+    # of the data and the models that there are
+    found = answers.answer("representation").sentence
+    assert found.startswith("No: on 700 human blood cells the code of no model (DCA; DB-AAE) finds")
     told("simulation", {"splat_g6": of("rf_auc", scgan=0.99, cvae_faithful=0.6, nb_per_type=0.7, real=0.5)})
     assert answers.answer("simulation").word == PARTLY
