@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-import tensorflow as tf
 
 from scgen_lib import training
 from scgen_lib.data import open_backed, stored, writing
@@ -20,6 +19,7 @@ from scgen_lib.models.dr_a import DRA
 from scgen_lib.models.scgan import ScGAN
 from scgen_lib.training import loop
 
+pytestmark = pytest.mark.usefixtures("eager")
 N, G = 90, 14
 SMALL = {
     "dca": lambda **more: DCA(hidden=(4, 2, 4), **more),
@@ -33,14 +33,6 @@ SMALL = {
 FIT = {name: {"epochs": 2, "batch_size": 32} for name in SMALL}
 FIT |= {"dr_a": {"epochs": 1, "batch_size": 32}, "scgan": {"steps": 2, "batch_size": 8, "steps_per_epoch": 1}}
 DENOISE = [name for name in SMALL if name not in ("dr_a", "scgan")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """So few updates are sooner done than compiled."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)
