@@ -52,10 +52,17 @@ def write_atomically(path: str | os.PathLike, content: str | bytes) -> None:
 def write_h5ad(adata: "anndata.AnnData", path: str | os.PathLike) -> None:
     """Write an ``.h5ad`` whole or not at all; it may replace one that another program has open."""
     with replacing(path) as temporary, naming(path):
-        # HDF5 may take the whole process with it where it finds no room
-        if adata.__sizeof__() > shutil.disk_usage(temporary.parent).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        refuse_full(temporary, adata.__sizeof__())
         adata.write_h5ad(temporary)
+
+
+def refuse_full(path: Path, size: float) -> None:
+    """Raise what the system would where there is no room for a file of so many bytes.
+
+    HDF5 may take the whole process with it when it finds that out itself.
+    """
+    if size > shutil.disk_usage(path.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
 
 
 @contextlib.contextmanager

@@ -2,11 +2,9 @@
 
 import contextlib
 import dataclasses
-import errno
 import itertools
 import math
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import scipy.sparse as sp
 from scgen_lib.data.opened import annotations
 from scgen_lib.data.stored import Stored, on_disk
 from scgen_lib.errors import DataError, ParameterError
-from scgen_lib.files import naming, refuse_overwriting, replacing
+from scgen_lib.files import naming, refuse_full, refuse_overwriting, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +115,8 @@ def _copied(
     copied = [x for x in (adata.X, *kept.values()) if x is not None]
     more += sum(map(_bytes, beside.layers.values())) + (0 if adata.raw is None else _bytes(adata.raw.X))
     with naming(path), replacing(path) as temporary:
-        # HDF5 may take the whole process with it where it finds no room
         share = len(genes) / max(adata.n_vars, 1)
-        if more + share * sum(map(_bytes, copied)) > shutil.disk_usage(temporary.parent).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+        refuse_full(temporary, more + share * sum(map(_bytes, copied)))
         bare = bare if whole else bare[:, genes].copy()
         bare.obsm.update(beside.obsm)
         bare.uns.update(beside.uns)
