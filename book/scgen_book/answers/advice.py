@@ -29,7 +29,7 @@ class Contest:
 
 
 def _called(*methods: str) -> dict[str, str]:
-    return {name: NAMES[name].rstrip(",") for name in methods}
+    return {name: NAMES[name] for name in methods}
 
 
 _TRUTHS = tuple(denoising.TRUTHS)

@@ -11,7 +11,7 @@ NAMES = {
     "db_aae_faithful": "DB-AAE",
     "db_aae": "DB-AAE",
     "dr_a_faithful": "DR-A",
-    "cvae_blind": "the CVAE, not told the types,",
+    "cvae_blind": "the CVAE, not told the types",
     "cvae_faithful": "the CVAE",
     "scgan": "scGAN",
     "cscgan": "cscGAN",

@@ -18,7 +18,7 @@ def answer() -> Answer:
     always = [model for model, found in against.items() if set(found.values()) == {BETTER}]
     once = [model for model, found in against.items() if BETTER in found.values()]
     word = YES if always else PARTLY if once else NO
-    names = "; ".join(NAMES[model].rstrip(",") for model in (always or once or against))
+    names = "; ".join(NAMES[model] for model in (always or once or against))
     # what is said holds for the data that were looked at, and for the models that were
     where = places(dict.fromkeys((data for found in against.values() for data in found), EQUAL), EQUAL)
     sentence = {
@@ -40,13 +40,14 @@ def _best(rows: Seen) -> str | None:
     if best == "pca":
         return f"On {people(data)} the highest are principal components themselves (NMI {number(scored[best])})."
     return (
-        f"On {people(data)} the highest code is that of {NAMES[best].rstrip(',')}: NMI {number(scored[best])}, where "
+        f"On {people(data)} the highest code is that of {NAMES[best]}: NMI {number(scored[best])}, where "
         f"principal components have {number(scored['pca'])}."
     )
 
 
 def _standing(model: str, found: dict[str, str]) -> str:
     name = NAMES[model]
+    name += "," if "," in name else ""  # which ends what is added to it
     parts = [
         f"{words} {places(found, outcome)}"
         for outcome, words in ((BETTER, "better"), (WORSE, "worse"), (EQUAL, "no different"))
