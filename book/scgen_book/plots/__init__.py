@@ -44,6 +44,7 @@ from scgen_book.plots.training import (
     loss_curves,
     loss_parts,
     objective_curves,
+    scaling,
     weights_moved,
 )
 from scgen_book.plots.trajectory import pseudotime_strips, two_genes
@@ -83,6 +84,7 @@ __all__ = [
     "palette",
     "precision_recall",
     "pseudotime_strips",
+    "scaling",
     "score_bars",
     "score_panels",
     "score_table",

@@ -322,3 +322,27 @@ def loss_parts(histories: Mapping[str, History], latent_dim: int | None = None) 
     panels[-1].set_ylim(bottom=-2e-4)
     panels[-1].legend()
     return fig
+
+
+def scaling(seconds: pd.DataFrame) -> Figure:
+    """Draw how times grow with the number of cells.
+
+    Parameters
+    ----------
+    seconds
+        A column a quantity, a line a number of cells.
+
+    Returns
+    -------
+    Figure
+        Both axes are logarithmic; a dashed line through the largest number of cells grows in proportion to the cells.
+    """
+    ax = axes(3.4)
+    cells = seconds.index.to_numpy(float)
+    for (name, times), colour, marker in zip(seconds.items(), palette(seconds.shape[1]), MARKERS, strict=False):
+        ax.plot(cells, times, color=colour, marker=marker, label=name)
+        ax.plot(cells, times.iloc[-1] * cells / cells[-1], color=colour, ls="--", lw=1, alpha=0.7)
+    ax.plot([], [], color=GREY, ls="--", lw=1, label="in proportion to the cells")
+    ax.set(xlabel="cells", ylabel="seconds", xscale="log", yscale="log")
+    legend_below(ax)
+    return ax.figure

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scgen_book import experiments, results
-from scgen_book.chapters.dca import cells, figure2, findings, published, sizes, students, takeaways
+from scgen_book.chapters.dca import cells, figure2, findings, published, scaling, sizes, students, takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.dca import entries
 from scgen_book.experiments.dca.calls import COLUMNS
@@ -333,3 +333,17 @@ def test_the_cells_of_figure_9_are_drawn_where_they_were_denoised_here():
         "DCA, NB, r = -0.60",
     ]
     assert "no cells" in published.two_genes(made_up("dca.figure9", {"paul_full": of})).data
+
+
+def test_times_stand_by_the_number_of_cells_and_for_a_cell():
+    of = {f"{n:,} cells": {"an epoch": [n / 1e4, n / 1e4], "denoising": [n / 1e5] * 2} for n in (10_000, 2_000)}
+    found = made_up("dca.scaling", {"dca_g2_fig2": of})
+    table = scaling.table(found)
+    assert list(table.index) == ["2,000", "10,000"]
+    assert list(table["an epoch, s"]) == [0.2, 1.0]
+    assert list(table["denoising, µs a cell"]) == [10.0, 10.0]
+    ax = scaling.figure(found).axes[0]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    # times in proportion to the cells lie on their own lines
+    measured, proportional = (line.get_ydata() for line in ax.lines[:2])
+    np.testing.assert_allclose(measured, proportional)

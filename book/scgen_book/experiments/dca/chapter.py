@@ -36,6 +36,9 @@ class DCAChapter(Settings):
         None, "any", "cells of Figure 9, with genes Gata1 and Sfpi1; paul_full in the paper; None: it is left out"
     )
     fig9_seeds: Sequence[int] = option((0, 1, 2, 3, 4), _SEED, "seeds of Figure 9")
+    scaling_cells: int | None = option(
+        20_000, "in [1000, inf)", "most cells that are timed, of 1,000, 2,000, 5,000 and so on; None: it is left out"
+    )
     tsne_iterations: int = option(1000, "in [250, inf)", "of the t-SNE of part A (default of scikit-learn)")
     tsne_angle: float = option(
         0.5, "in (0, 1]", "under which that t-SNE sums up distant cells as one (default of scikit-learn)"
@@ -88,6 +91,7 @@ def _fast(values: Mapping[str, Any]) -> dict[str, Any]:
         "fig2_apart": False,
         "tutorial_seeds": [],
         "fig9_seeds": values["fig9_seeds"][:1],
+        "scaling_cells": None,
         "likelihoods": [x for x in values["likelihoods"] if x in (LIKELIHOODS[0], LIKELIHOODS[-1])],
         "models": values["models"][-2:],
         "without_bn": False,
@@ -104,6 +108,7 @@ CHAPTER = Chapter(
         "dca.figure2",
         "dca.tutorial",
         "dca.figure9",
+        "dca.scaling",
         "dca.likelihoods",
         "dca.students",
         "dca.students_repaired",

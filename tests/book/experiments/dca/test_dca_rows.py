@@ -88,7 +88,7 @@ def test_the_repaired_network_is_trained_at_its_seeds_alone(values):
 
 
 def test_all_rows_that_are_asked_for_have_a_method_and_their_settings(values):
-    values = values | {"fast": False, "tutorial_seeds": [0], "fig9_dataset": "paul_full"}
+    values = values | {"fast": False, "tutorial_seeds": [0], "scaling_cells": 1000, "fig9_dataset": "paul_full"}
     plan, complete = experiments.plan("dca", values), experiments.complete("dca", values)
     assert {name for name, *_ in plan} == set(experiments.chapter("dca").experiments)
     for (name, _, method, _), settings in plan.items():
