@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 
 import nbformat
 import pytest
@@ -37,6 +38,24 @@ def pytest_collection_modifyitems(items):
         return next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST))
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _functions_as_they_were():
+    """Rows at test size run the functions of TensorFlow eagerly; the tests of other modules do not."""
+    yield
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """So few updates are sooner done than compiled."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

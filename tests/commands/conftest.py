@@ -102,11 +102,6 @@ def saved(files):
     return of
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _eagerly():
-    """So few updates are sooner done than compiled."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+@pytest.fixture(scope="module", autouse=True)
+def _small(eager):
+    pass

@@ -6,7 +6,6 @@ import anndata
 import matplotlib
 import numpy as np
 import pytest
-import tensorflow as tf
 from IPython.display import Markdown
 
 from scgen_book import claims, experiments, notebooks, parameters, record, results
@@ -17,6 +16,8 @@ from scgen_book.experiments.dr_a import cases, codes, defects, guards, parts, tr
 from scgen_book.experiments.rows import Rows
 from scgen_lib.errors import CheckpointError
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 matplotlib.use("Agg")
 HISTORY = {
     "loss": [3.0, 2.0], "v": [1.0, 0.1], "clipped_v": [0.0, 0.5], "clipped_l_v": [0.0, 0.0], "clipped_l": [0.0, 0.0],
@@ -25,14 +26,6 @@ GAME = {
     "d1": [-1.0, -2.0], "d1_min": [-3.0, -2.5], "encoder_min": [0.5, 0.25], "d2_min": [1.0, 1.5],
     "d1_mixed": [0.5, 1.0],
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def not_compiled():
-    """A step takes less time than its compilation."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import base64
 import io
 
 import bs4
+import matplotlib
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -13,7 +14,9 @@ from scgen_book.pages import folding
 
 def png(height):
     image = io.BytesIO()
-    Figure(figsize=(1, height / 50), dpi=100).savefig(image, format="png")
+    # the style of the book, which another test may have set, would cut the margins off
+    with matplotlib.rc_context({"savefig.bbox": None, "savefig.dpi": 100}):
+        Figure(figsize=(1, height / 50)).savefig(image, format="png")
     return base64.b64encode(image.getvalue()).decode()
 
 

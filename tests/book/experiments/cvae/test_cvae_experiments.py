@@ -3,7 +3,6 @@
 import anndata
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from scgen_book import claims, experiments
 from scgen_book.experiments import arrays, rows
@@ -14,6 +13,8 @@ from scgen_lib.metrics import panel
 from scgen_lib.metrics.controls import Cells, parametric
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.settings import chosen
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 OF_CELL = {
     "dataset": None, "label_key": None, "transpose": False, "more_datasets": None, "model_path": None,
@@ -31,13 +32,6 @@ def values(**changes):
 
 def settings(experiment, **changes):
     return experiments.settings_of(experiment, values(**changes))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _at_test_size():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import pytest
-import tensorflow as tf
 
 from scgen_book import experiments
 
@@ -33,10 +32,6 @@ def computed(values):
     return row
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _eagerly():
-    """So few updates are sooner done than compiled."""
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(before)
+@pytest.fixture(scope="module", autouse=True)
+def _small(eager):
+    pass

@@ -4,7 +4,6 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from scgen_book import experiments
 from scgen_book.experiments.denoising import cases, comparison
@@ -26,13 +25,8 @@ def case():
 
 
 @pytest.fixture(scope="module")
-def table():
-    # so few updates are sooner done than compiled
-    tf.config.run_functions_eagerly(True)
-    try:
-        rows = [experiments.row("denoising", "splat_g6", m, 0, SETTINGS) for m in comparison.EXPERIMENT.methods]
-    finally:
-        tf.config.run_functions_eagerly(False)
+def table(eager):
+    rows = [experiments.row("denoising", "splat_g6", m, 0, SETTINGS) for m in comparison.EXPERIMENT.methods]
     return {found["method"]: found for found in rows}
 
 

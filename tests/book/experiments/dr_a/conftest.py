@@ -1,7 +1,6 @@
 import anndata
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from scgen_book import experiments, notebooks, parameters
 
@@ -9,13 +8,6 @@ TINY = {
     "epoch": 1, "n_l": 1, "batch_size": 16, "X_dim": 20, "g_h_l1": 8, "g_h_l2": 8, "g_h_l3": 8, "g_h_l4": 8,
     "d_h_l1": 6, "kmeans_seeds": 2, "kmeans_n_init": 1, "z_dim": 2, "seeds": [0, 1], "port": False,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def compiled_again():
-    """Trainings of a few epochs are not compiled; what comes after them is."""
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

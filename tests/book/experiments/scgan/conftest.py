@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-import tensorflow as tf
 
 from scgen_book import experiments
 
@@ -39,7 +38,5 @@ def values(file):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+def _small(eager):
+    pass

@@ -4,7 +4,6 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from scgen_book import experiments
 from scgen_book.experiments import rows, summaries
@@ -14,6 +13,8 @@ from scgen_book.experiments.simulation.comparison import EXPERIMENT, GROUPS, MET
 from scgen_lib.errors import ParameterError
 from scgen_lib.models.cvae import CVAE
 from scgen_lib.models.scgan import ScGAN
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 TINY = {
     "min_class_size": 20, "min_test_cells": 20, "forest_trees": 20, "repeats": 1, "permutations": 20,
@@ -40,14 +41,6 @@ def files(tmp_path_factory):
     del cells.obs["kind"]
     cells.write_h5ad(folder / "plain.h5ad")
     return {name: str(folder / f"{name}.h5ad") for name in ("typed", "plain")}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _uncompiled():
-    # a compilation takes longer than all the steps of these trainings
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)
