@@ -4,6 +4,7 @@ Where processor and versions are those of the record, a seed gives the same numb
 training amplifies that until it is as another seed: such a number is held against the spread of the recorded seeds.
 """
 
+import itertools
 import json
 import math
 import random
@@ -40,15 +41,19 @@ class Agreement:
         One of `WORDS`, that of the number that agrees least.
     differing
         For each number behind that word its metric with the recorded value and the new one.
+    reason
+        Why one of the two has no number at all, one sentence.
     """
 
     key: record.Key
     word: str
     differing: Mapping[str, tuple[float | None, float | None]]
+    reason: str | None = None
 
     def __str__(self) -> str:
         name = " ".join(map(str, self.key[:4]))
         told = ", ".join(f"{metric}: {_text(a)} recorded, {_text(b)} now" for metric, (a, b) in self.differing.items())
+        told = self.reason or told
         return f"{name}: {self.word}" + (f" ({told})" if told else "")
 
 
@@ -61,7 +66,8 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
     if (known := kept.rows.get(key)) is None:
         return None
     if known["status"] != row["status"]:
-        return Agreement(key, DIFFERENT, {"status": (None, None)})
+        gap, when = (row, "now") if row["status"] == "gap" else (known, "in the record")
+        return Agreement(key, DIFFERENT, {}, f"a gap {when}: {gap['reason']}")
     metrics = list({**known["scores"], **row["scores"]})
     words: dict[str, dict[str, tuple]] = {}
     for metric in metrics:
@@ -95,7 +101,7 @@ def _compared(kept: Record, key: record.Key, metric: str, old: float | None, new
 def drawn(
     kept: Record, number: int, *, experiment: str | None = None, longest_s: float | None = None, seed: int | None = None
 ) -> list[dict]:
-    """Draw recorded rows at random.
+    """Draw recorded rows at random, of the methods whose package is there.
 
     Parameters
     ----------
@@ -115,7 +121,12 @@ def drawn(
         for _, row in sorted(kept.rows.items())
         if experiment in (None, row["experiment"]) and (longest_s is None or row["core_s"] <= longest_s)
     ]
-    return random.Random(seed).sample(rows, min(number, len(rows)))
+    shuffled = random.Random(seed).sample(rows, len(rows))
+    return list(itertools.islice(filter(_can_be_computed, shuffled), number))
+
+
+def _can_be_computed(row: Mapping) -> bool:
+    return experiments.installed(experiments.method_of(experiments.get(row["experiment"]), row["method"]))
 
 
 def again(kept: Record, row: Mapping) -> Agreement:

@@ -115,7 +115,8 @@ def test_one_seed_has_no_spread_and_what_has_ended_is_not_what_has_not(tmp_path)
     record = kept(tmp_path, silhouette(0.4))
     assert agreement.judge(record, silhouette(0.5)).word == "too few seeds to say"
     assert agreement.judge(record, silhouette(None)).word == "different"
-    assert agreement.judge(record, row(status="gap", reason="it ended", scores={})).word == "different"
+    gap = agreement.judge(record, row(status="gap", reason="it ended", scores={}))
+    assert str(gap) == "dca.figure2 dca_g2_fig2 zinb 0: different (a gap now: it ended)"
 
 
 def test_times_are_not_compared(tmp_path):
@@ -131,6 +132,14 @@ def test_rows_are_drawn_by_experiment_and_by_what_they_took(tmp_path):
     assert {one["seed"] for one in agreement.drawn(record, 9, longest_s=20)} == {0, 1, 2}
     assert agreement.drawn(record, 9, experiment="dr_a.scores") == []
     assert agreement.counted([agreement.judge(record, row())]) == dict(zip(agreement.WORDS, (1, 0, 0, 0), strict=True))
+
+
+def test_a_row_is_not_drawn_whose_package_is_missing(tmp_path, monkeypatch):
+    record = kept(tmp_path, row(), row(1), row(method="mse"))
+    monkeypatch.setattr(
+        experiments, "installed", lambda method: method.run is not experiments.get("dca.figure2").methods["mse"].run
+    )
+    assert [one["method"] for one in agreement.drawn(record, 9)] == ["zinb", "zinb"]
 
 
 def test_the_record_of_the_book_is_whole():
