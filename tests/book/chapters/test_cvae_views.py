@@ -1,11 +1,13 @@
 """What the chapter on the CVAE says of its rows: tables, effects and sentences follow the numbers."""
 
+import anndata
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from scgen_book import experiments, results
-from scgen_book.chapters.cvae import effects, figures, scores, tables
+from scgen_book.chapters.cvae import effects, figures, maps, scores, tables
 from scgen_book.chapters.cvae.takeaways import takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.cvae import defects, first_steps, gene_order, realism, variations, views
@@ -91,6 +93,7 @@ def test_the_page_shows_the_record_where_it_has_the_seeds_and_follows_its_number
     own = made(values)
     for found in own.rows:
         found["settings"] = {"epochs": 8, "score_cells": 100}
+    in_record([], {})
     assert scores.shown(own, book)[0] is own
     assert scores.shown(own, values)[1] == values
     said, bars, tabled = [], [], []
@@ -146,9 +149,33 @@ def test_without_rows_only_the_scale_is_said(values):
 def test_a_training_that_failed_is_named_where_its_figures_and_tables_would_stand(values):
     broken = row("faithful", {}) | {"status": "gap", "reason": "a value is no longer finite"}
     rows = Rows(realism.EXPERIMENT, [broken, *(x for x in made(values).rows if x["variant"] is None)])
-    for view in (figures.losses, figures.images, figures.latent, figures.embeddings, tables.endings):
+    for view in (figures.losses, figures.images, figures.latent, tables.endings):
         assert view(rows, values).data == "*Not shown: a value is no longer finite.*"
+    for view in (maps.Maps(rows, values).figure, maps.Maps(rows, values).named):
+        assert rows.show(view).data == "*Not shown: a value is no longer finite.*"
     assert "no model was trained on these data" in "\n".join(takeaways(rows, values))
+
+
+def test_maps_show_held_out_and_simulated_cells_and_name_them(values, monkeypatch):
+    rng, types = np.random.default_rng(0), np.array(["B", "NK"] * 6)
+    kinds = ("held-out", "faithful,\nepoch 1", "repaired")
+    laid_out = maps.Maps(made(values), values | {"fast": True})
+    monkeypatch.setattr(maps.Maps, "cells", ({k: rng.normal(size=(12, 5)) for k in kinds}, dict.fromkeys(kinds, types)))
+    assert list(laid_out.flat) == ["PCA"]
+    assert {part.shape for part in laid_out.flat["PCA"].values()} == {(12, 2)}
+    assert len(laid_out.figure(laid_out.rows).axes) == len(kinds)
+    named = laid_out.named(laid_out.rows).data
+    # those held out and those of the last model, not those in between
+    assert named.count("<circle ") == 24
+    assert named.count("<title>repaired: NK</title>") == 6
+    assert "epoch" not in named
+
+
+def test_of_each_type_as_many_cells_are_drawn_as_there_is_room_for():
+    cells = anndata.AnnData(
+        np.zeros((9, 2)), obs=pd.DataFrame({"cell_type": [*"aaaaaa", *"bbb"]}, index=[*"123456789"])
+    )
+    assert maps.held_out(cells, 4, seed=0).obs["cell_type"].value_counts().to_dict() == {"a": 4, "b": 3}
 
 
 def test_effects_are_words_of_the_measured_numbers(measured):

@@ -155,11 +155,12 @@ def test_types_and_truth_are_shown_or_the_reason_why_not():
     assert found.show(cells.types).index.tolist() == ["observed", "DCA, faithful"]
     titles = [ax.get_title() for ax in cells.type_panels(found).axes]
     assert "DCA, faithful\nsilhouette 0.30" in titles
+    assert found.show(cells.named).data.count("<title>denoised (DCA, faithful): a</title>") == 20
     assert "not known" in cells.truth(found).data
     truth = {name: [0.5] for name in OF_TRUTH}
     bare = made_up("dca.cells", {"mine": {"observed": truth}}, lambda method: {"untyped": np.array(["no column"])})
     assert cells.types(bare).data == '*Not run, by* `obs["cell_type"]`*: no column.*'
-    assert cells.type_panels(bare).data == "*Not shown: no column.*"
+    assert cells.type_panels(bare).data == bare.show(cells.named).data == "*Not shown: no column.*"
     assert cells.truth(bare).loc["observed", "cosine"] == 0.5
 
 

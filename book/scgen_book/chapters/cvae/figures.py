@@ -6,19 +6,15 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from anndata import AnnData
 from IPython.display import Markdown
 from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
 
 from scgen_book import plots
 from scgen_book.chapters.cvae import scores
 from scgen_book.chapters.cvae.tables import gap
 from scgen_book.experiments.cvae import cases, views
 from scgen_book.experiments.rows import Rows
-from scgen_lib.data import checks
-from scgen_lib.metrics import panel, realism
+from scgen_lib.metrics import panel
 from scgen_lib.models.cvae.net import CVAENet
 
 KINDS = {
@@ -51,7 +47,7 @@ def _layers(net: keras.Model, names: Mapping[str, str]) -> list[tuple[str, str]]
     return rows
 
 
-def _variants(rows: Rows, values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+def kept_of(rows: Rows, values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """Return what is kept of each variant on the main data with the first seed."""
     run = cases.trainings(values)
     found = {variant: rows.kept(variant, run.main, run.seeds[0]) for variant in run.variants}
@@ -63,21 +59,21 @@ def losses(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:
     if values["model_path"]:
         return Markdown("*Not shown: nothing is trained where a saved model is given.*")
     parts = ("reconstruction", "kl")
-    found = {v: {part: kept[f"history_{part}"] for part in parts} for v, kept in _variants(rows, values).items()}
+    found = {v: {part: kept[f"history_{part}"] for part in parts} for v, kept in kept_of(rows, values).items()}
     return plots.loss_parts(found, values["latent_dim"]) if found else Markdown(f"*Not shown: {gap(rows)}*")
 
 
 def images(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:
     """Draw one test cell, its type and what comes back."""
     names = {"input": "cell", "label_map": "its type", "reconstruction": "reconstruction"}
-    if not (found := _variants(rows, values)):
+    if not (found := kept_of(rows, values)):
         return Markdown(f"*Not shown: {gap(rows)}*")
     return plots.cell_images({v: {w: kept[f"image_{k}"] for k, w in names.items()} for v, kept in found.items()})
 
 
 def latent(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:
     """Draw test cells in the first two dimensions of z."""
-    trained = _variants(rows, values)
+    trained = kept_of(rows, values)
     found = {v: kept for v, kept in trained.items() if kept["latent"].shape[1] > 1}
     if not found:
         return Markdown("*Not shown: z has one dimension.*" if trained else f"*Not shown: {gap(rows)}*")
@@ -85,48 +81,6 @@ def latent(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:
     types = cells.obs.loc[~cells.obs["train"], "cell_type"]
     panels = {f"{v}\nsd {float(kept['latent_sd']):.2g}": (kept["latent"], np.nan) for v, kept in found.items()}
     return plots.embedding_panels(panels, types, "z ")
-
-
-def embeddings(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:
-    """Draw held-out cells, and simulated ones after several epochs and at the end, on common axes."""
-    if values["model_path"]:
-        return Markdown("*Not shown: nothing is trained where a saved model is given.*")
-    run, found = cases.trainings(values), _variants(rows, values)
-    case = cases.prepare(run.main, run.seeds[0], values)
-    if not found:
-        return Markdown(f"*Not shown: {gap(rows)}*")
-    shown = run.variants[-1] if "faithful" not in run.variants else "faithful"
-    points, types = {}, {}
-    chosen = held_out(case.test_cells, values["embedding_dots"], values["seed"])
-    counts = checks.get_counts(chosen, allow_empty=True)
-    points["held-out"] = case.space_of_all(realism.log(counts, allow_empty=True))
-    types["held-out"] = chosen.obs["cell_type"].astype(str)
-    for epoch in found[shown]["epochs"] if shown in found else ():
-        name = f"{shown},\nepoch {epoch}"
-        points[name], types[name] = (found[shown][f"{what}_{epoch}"] for what in ("points", "types"))
-    for variant in [v for v in run.variants if v != shown and v in found]:
-        points[variant], types[variant] = found[variant]["points"], found[variant]["types"]
-    return plots.simulated_embeddings(flat(points, values), types)
-
-
-def held_out(test: AnnData, n: int, seed: int) -> AnnData:
-    """Return some test cells of each type."""
-    rng = np.random.default_rng(seed)
-    groups = test.obs.reset_index().groupby("cell_type", observed=True).indices.values()
-    return test[np.concatenate([rng.permutation(rows)[:n] for rows in groups])]
-
-
-def flat(points: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
-    """Return the same cells in PCA, and but for the test size in UMAP and t-SNE of all components."""
-    seed, together = values["seed"], AnnData(np.concatenate(list(points.values())))
-    found = {"PCA": together.X[:, :2]}
-    if not values["fast"]:
-        sc.pp.neighbors(together, use_rep="X", random_state=seed)
-        sc.tl.umap(together, random_state=seed)
-        found["UMAP"] = together.obsm["X_umap"]
-        found["t-SNE"] = TSNE(init="pca", random_state=seed).fit_transform(together.X)
-    cuts = np.cumsum([len(x) for x in points.values()])[:-1]
-    return {method: dict(zip(points, np.split(x, cuts), strict=True)) for method, x in found.items()}
 
 
 def aucs(rows: Rows, values: Mapping[str, Any]) -> Figure | Markdown:

@@ -1,5 +1,7 @@
 """The data set and what denoising does to it: held-out molecules, cell types, and the truth where it is known."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -9,9 +11,13 @@ from matplotlib.figure import Figure
 from scgen_book import plots
 from scgen_book.chance import spread
 from scgen_book.experiments.dca.cells import OF_TRUTH, OF_TYPES
+from scgen_book.experiments.protocol import NotApplicable
 from scgen_book.experiments.rows import Rows
 from scgen_lib import training
 from scgen_lib.data import checks
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 
 def about(adata: AnnData) -> pd.DataFrame:
@@ -57,6 +63,15 @@ def type_panels(found: Rows) -> Figure | Markdown:
     scores = found.wide.set_index("method")["silhouette"]
     panels = {method: (arrays["components"], scores[method]) for method, arrays in kept.items()}
     return plots.embedding_panels(panels, next(iter(kept.values()))["types"])
+
+
+def named(found: Rows) -> "HTML":
+    """Return the denoised cells in two principal components, each with its type where a pointer rests on it."""
+    if reason := _untyped(found):
+        raise NotApplicable(reason)
+    method = _denoised(found)[-1]
+    kept, words = found.kept(method), f"denoised ({method})"
+    return plots.hover({words: kept["components"]}, {words: kept["types"]})
 
 
 def truth(found: Rows) -> pd.DataFrame | Markdown:
