@@ -6,6 +6,7 @@ function filterClaims(form) {
   const badges = [...document.querySelectorAll(".verdict[data-paper]")];
   const sections = new Map(badges.map((badge) => [badge.dataset.paper, badge.closest("section")]));
   const folded = new Set(badges.map((badge) => badge.closest("details")).filter(Boolean));
+  const tables = new Set(badges.map((badge) => badge.closest("table")));
   const status = form.querySelector("output");
 
   const words = {
@@ -25,6 +26,13 @@ function filterClaims(form) {
       const fits = wanted.every(([name, value]) => !value || badge.dataset[name] === value);
       badge.closest("tr").hidden = !fits;
       shown += fits;
+    }
+    for (const table of tables) {
+      const empty = !table.querySelector("tbody tr:not([hidden])");
+      const box = table.closest(".pst-scrollable-table-container") ?? table;
+      box.hidden = empty;
+      // the reason that all of its rows have
+      if (box.previousElementSibling?.matches("p")) box.previousElementSibling.hidden = empty;
     }
     // what was asked for is to be seen where it stands folded, too
     const asked = wanted.some(([, value]) => value);

@@ -187,19 +187,27 @@ def _rows(table: "pd.DataFrame", figures: Collection[str] | None) -> str:
     first = chief & ~sane
     seen: set[str] = set()
     text = _table(table[first], figures, seen) if first.any() else ""
-    for rows, told in (
-        (shown & ~chief, "more rows of these claims and checks: other variants, and other data"),
-        (chief & sane, "sanity checks, which are counted apart"),
-        (counted & ~shown, "claims and checks that are not tested, with the reason"),
-        (~counted, "statements that are no claims: settings, other methods, words"),
+    for rows, told, form in (
+        (shown & ~chief, "more rows of these claims and checks: other variants, and other data", _table),
+        (chief & sane, "sanity checks, which are counted apart", _table),
+        (counted & ~shown, "claims and checks that are not tested, with the reason", _by_reason),
+        (~counted, "statements that are no claims: settings, other methods, words", _by_reason),
     ):
         if rows.any():
-            text += f"\n:::{{dropdown}} {rows.sum()} {told}\n{_table(table[rows], figures, seen)}:::\n"
+            text += f"\n:::{{dropdown}} {rows.sum()} {told}\n{form(table[rows], figures, seen)}:::\n"
     return text
 
 
-def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str]) -> str:
-    rows = []
+def _by_reason(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str]) -> str:
+    """Return a table for each reason, which stands above it once."""
+    parts = []
+    for why, part in table.groupby("reason", sort=False):
+        parts.append(f"\n{markdown.escape(why)}\n\n{_table(part, figures, seen, reasons=False)}")
+    return "".join(parts)
+
+
+def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str], *, reasons: bool = True) -> str:
+    heads, rows = ["claim", "published", "record", "this build", "verdict", "why"], []
     for row, text in zip(table.itertuples(), words(table).itertuples(index=False), strict=True):
         claim, published, recorded, build, _, why, data, where = map(markdown.escape, text)
         link = ""
@@ -215,7 +223,8 @@ def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str
         source = f'<details class="source"><summary>source</summary>{where}; data: {data}</details>'
         source = f"<br>{link} {source}" if link else f"<br>{source}"
         rows.append([claim + sane + source, published, recorded, build, badge(row.verdict, marks), why])
-    return markdown.table(["claim", "published", "record", "this build", "verdict", "why"], rows)
+    last = len(heads) - (not reasons)
+    return markdown.table(heads[:last], [cells[:last] for cells in rows])
 
 
 def badge(word: str, marks: str = "") -> str:

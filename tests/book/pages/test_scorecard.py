@@ -102,6 +102,16 @@ def test_what_is_no_claim_is_folded_and_what_nobody_has_read_is_one_line_a_paper
     assert len(re.findall(r"help: open an issue with table and page", summary)) == 3
 
 
+def test_a_reason_is_said_once_for_all_that_it_keeps_from_being_tested(table):
+    text = scorecard.listing(table, {})
+    idle = table[table["paper"].eq("marouf2020") & table["reason"].eq("another method: it is not run here")]
+    assert len(idle) > 1
+    (head,) = (k for k, line in enumerate(text.splitlines()) if line == "another method: it is not run here")
+    rows = text.splitlines()[head + 2 :][: len(idle) + 2]
+    assert rows[0] == "| claim | published | record | this build | verdict |"
+    assert all("data-paper" in row and "another method" not in row for row in rows[2:])
+
+
 def test_a_row_carries_what_it_is_filtered_by_and_one_place_to_link_to(table):
     text = scorecard.listing(table, {"dca": {"fig-dca-a1-bars"}})
     rows = [line for line in text.splitlines() if "data-paper" in line]
