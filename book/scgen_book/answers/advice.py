@@ -90,15 +90,16 @@ def _of(rows: Seen, contest: Contest, method: str) -> list[tuple[str, str]]:
         return []
     first = {words: each for words, each in found.items() if 2 * list(each.values()).count(BETTER) <= len(each)}
     shown = first or found
-    each = "; ".join(f"than {words} in {share(outcomes, BETTER)}" for words, outcomes in shown.items())
+    each = "; than ".join(f"{words} in {share(outcomes, BETTER)}" for words, outcomes in shown.items())
     lead = f"Try {_listed(list(first))} before {name}" if first else f"{_start(name)} is worth a try"
-    said = [(lead, f": in the comparisons of the record it is better {each}.")]
+    said = [(lead, f": in the comparisons of the record {name} is better than {each}.")]
     for other, words in (contest.others or {}).items():
         outcomes = standings(rows, method, other, contest.metrics)
         if outcomes:
-            better, worse, equal = (share(outcomes, outcome) for outcome in (BETTER, WORSE, EQUAL))
-            sentence = f" {name} is better in {better} comparisons, worse in {worse}, not to be told apart in {equal}."
-            said.append((f"Beside {words}", sentence))
+            found = list(outcomes.values())
+            told = [f"{word} in {found.count(word)}" for word in (BETTER, WORSE, EQUAL) if word in found]
+            plural = "s" * (len(found) > 1)
+            said.append((f"Beside {words}", f", of {len(found)} comparison{plural} {name} is {', '.join(told)}."))
     return said
 
 

@@ -40,6 +40,8 @@ def fold(cells: list[dict]) -> None:
             continue
         if "injected-parameters" in tags:
             tags.append("hide-input")
+        if "hide-input" in tags:
+            _name(cell, _code(tags, source))
         figure = _figure(cell)
         if figure and "landing" not in tags and sections > 1 and (seen or figure[1] > LOW):
             _hide(cell, f"Figure: {_sentence(figure[0])}")
@@ -61,9 +63,23 @@ def _hide(cell: dict, words: str, *, whole: bool = False) -> None:
     alone = whole or shows or "hide-input" in tags
     tags[:] = [tag for tag in tags if tag not in ("hide-input", "hide-output")]
     tags.append("hide-cell" if alone else "hide-output")
+    _name(cell, words)
+
+
+def _name(cell: dict, words: str) -> None:
+    """Say what is folded."""
     # a prompt has a place between braces of its own
     short = _short(words).replace("{", "(").replace("}", ")")
     cell["metadata"].setdefault("mystnb", {}).update(code_prompt_show=short, code_prompt_hide=short)
+
+
+def _code(tags: list[str], source: str) -> str:
+    """Return what the code of a cell is that is folded by itself."""
+    if "parameters" in tags:
+        return "Code: all parameters"
+    if "injected-parameters" in tags:
+        return "Code: parameters of this edition"
+    return "Code: imports" if re.match(r"(import|from) ", source) else "Code"
 
 
 def _figure(cell: dict) -> tuple[str, float] | None:

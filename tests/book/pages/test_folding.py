@@ -137,3 +137,13 @@ def test_a_summary_is_a_line():
     _, words = folded(cell)
     assert len(words) <= folding.SUMMARY
     assert words.endswith("word…")
+
+
+def test_code_that_is_folded_by_itself_says_what_it_is():
+    cells = [
+        code("x: int = 1  # any: x", tags=["parameters", "hide-input"]), code("x = 2", tags=["injected-parameters"]),
+        code("import math\n\nmath.pi", tags=["hide-input"]), code("run.save()", tags=["hide-input"]), code("x"),
+    ]  # fmt: skip
+    folding.fold(cells)
+    told = [cell["metadata"].get("mystnb", {}).get("code_prompt_show") for cell in cells]
+    assert told == ["Code: all parameters", "Code: parameters of this edition", "Code: imports", "Code", None]
