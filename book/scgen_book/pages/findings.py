@@ -9,7 +9,7 @@ import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from scgen_book import markdown
+from scgen_book import markdown, names
 from scgen_book.chance import FEWEST, beyond_chance
 from scgen_book.results import OWNERS, rounded
 
@@ -63,13 +63,17 @@ def effect(released: Sequence[float], otherwise: Sequence[float]) -> float:
 def rank(runs: Mapping[str, Mapping]) -> list[dict]:
     """Return the findings of all runs by section; the largest effect first, those on a result before those on a part.
 
+    Data sets have names for people in what was measured.
+
     Parameters
     ----------
     runs
         Content of the ``records.json`` of each run by the name of its page.
     """
     found = [
-        entry | {"page": page, "effect": effect(entry["released"], entry["otherwise"])}
+        entry
+        | {"page": page, "effect": effect(entry["released"], entry["otherwise"])}
+        | {"quantity": names.told(entry["quantity"])}
         for page, run in runs.items()
         for entry in run.get("findings", ())
     ]

@@ -38,6 +38,11 @@ def test_findings_stand_by_owner_and_kind_then_those_of_the_result_then_by_effec
     assert [entry["name"] for entry in ranked] == ["large", "small", "part", "silent", "students"]
 
 
+def test_what_was_measured_has_names_for_people():
+    (ranked,) = findings.rank({"dca": {"findings": [finding(quantity="MSE of splat_g6, cells kept apart")]}})
+    assert "MSE of six simulated groups, cells kept apart" in findings.listing([ranked], {})
+
+
 def test_a_run_keeps_its_findings_and_leaves_out_what_is_not_finite(tmp_path):
     run = results.Run("dr_a", out=str(tmp_path))
     run.finding("R1, R2", "AUC", released=np.float32(0.5), otherwise=np.array([0.5, 1.0]), figure="fig-x")
