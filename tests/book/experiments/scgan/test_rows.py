@@ -57,16 +57,33 @@ def test_a_model_that_is_trained_visibly_has_the_row_that_its_method_would_have(
     assert trained["arrays"] == visible["arrays"]
 
 
-@pytest.mark.parametrize("name", ["real", "bootstrap", "permuted", "poisson", judge.PARAMETRIC])
-def test_a_control_by_itself_scores_what_the_panel_of_all_says(values, name):
-    found = row(realism.EXPERIMENT, name, values)
-    case = cells.case(values["dataset"], values)
-    own = judge.Judge(case, 0, values)
-    table = panel.score(
+@pytest.fixture(scope="module")
+def own(values):
+    return judge.Judge(cells.case(values["dataset"], values), 0, values)
+
+
+def scored(function, own, min_cells, **more):
+    """What the panel says of all controls at once."""
+    return function(
         own.train, own.test, {judge.PARAMETRIC: own.cells_of(judge.PARAMETRIC)}, seeds=(0,), trees=10, by="variance",
-        allow_empty=True, repeats=1, permutations=100, min_cells=5,
+        allow_empty=True, repeats=1, permutations=100, min_cells=min_cells,
     )  # fmt: skip
-    told = table[table["method"] == name].set_index("metric")["value"]
+
+
+@pytest.fixture(scope="module")
+def of_all(own):
+    return scored(panel.score, own, 5)
+
+
+@pytest.fixture(scope="module")
+def of_classes(own):
+    return scored(panel.score_by_label, own, 10)
+
+
+@pytest.mark.parametrize("name", ["real", "bootstrap", "permuted", "poisson", judge.PARAMETRIC])
+def test_a_control_by_itself_scores_what_the_panel_of_all_says(values, of_all, name):
+    found = row(realism.EXPERIMENT, name, values)
+    told = of_all[of_all["method"] == name].set_index("metric")["value"]
     scored = {metric: value for metric, value in found["scores"].items() if metric != "cells" and value is not None}
     assert scored == {metric: told[metric] for metric in scored}
     assert set(told.dropna().index) == set(scored)
@@ -74,13 +91,8 @@ def test_a_control_by_itself_scores_what_the_panel_of_all_says(values, name):
 
 
 @pytest.mark.parametrize("name", ["real", "poisson", judge.PARAMETRIC])
-def test_a_class_by_itself_scores_what_the_panel_of_all_says(values, name):
-    own = judge.Judge(cells.case(values["dataset"], values), 0, values)
-    table = panel.score_by_label(
-        own.train, own.test, {judge.PARAMETRIC: own.cells_of(judge.PARAMETRIC)}, seeds=(0,), trees=10, by="variance",
-        allow_empty=True, repeats=1, permutations=100, min_cells=10,
-    )  # fmt: skip
-    told = table[table["method"] == name].pivot_table(index="label", columns="metric", values="value")
+def test_a_class_by_itself_scores_what_the_panel_of_all_says(values, own, of_classes, name):
+    told = of_classes[of_classes["method"] == name].pivot_table(index="label", columns="metric", values="value")
     found = own.by_class(name)
     assert found["classes"].tolist() == told.index.tolist() == ["B", "NK"]
     assert found["by class"].tolist() == told[list(judge.BY_CLASS)].to_numpy().tolist()
