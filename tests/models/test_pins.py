@@ -17,8 +17,10 @@ PINNED = json.loads((HERE / "pins.json").read_text(encoding="utf-8"))
 # processor, these values differ by at most 6e-6.
 ATOL, RTOL = 1e-5, 1e-4
 # Biases before a batch normalisation or in front of a softmax over genes have no gradient but rounding, of which
-# RMSprop makes whole steps: differences of up to 4e-4.
-STEPS = {"dca batchnorm faithful": 3e-3, "dca batchnorm repaired": 3e-3, "cvae repaired": 3e-3, "cvae seed 1": 3e-3}
+# RMSprop makes whole steps: differences of up to 4e-4, on another maker's processor of up to 2e-3.
+STEPS = dict.fromkeys(
+    ("dca batchnorm faithful", "dca batchnorm repaired", "student IV", "cvae repaired", "cvae seed 1"), 3e-3
+)
 
 
 @pytest.fixture(scope="module")
