@@ -170,6 +170,7 @@ def record(edition: str, only: Sequence[str], hours: float | None, jobs: int | N
 def verify(number: int, experiment: str | None, longest: float | None, seed: int | None) -> None:
     """Compute rows of the record once more, drawn at random; one that differs fails."""
     with _extra():
+        from scgen_book import noise
         from scgen_book.batch import recording
         from scgen_book.record import Record, agreement
 
@@ -179,7 +180,8 @@ def verify(number: int, experiment: str | None, longest: float | None, seed: int
         raise InputError(f"expected rows in {kept.folder}, got none of that kind: ask for others (see `scgen plan`)")
     with recording.single_threads():  # as they were computed
         for row in rows:
-            found.append(agreement.again(kept, row))
+            with noise.left_out():
+                found.append(agreement.again(kept, row))
             _told(str(found[-1]))
     print(", ".join(f"{n} {word}" for word, n in agreement.counted(found).items() if n))
     if differing := [str(one) for one in found if one.word == agreement.DIFFERENT]:

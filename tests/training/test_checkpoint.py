@@ -17,7 +17,8 @@ def callbacks():
     ]
 
 
-def test_an_interrupted_training_ends_like_an_uninterrupted_one(arrays, tmp_path, compiled, run, assert_same):
+@pytest.mark.parametrize("jit", [None, pytest.param(True, marks=pytest.mark.slow, id="xla")])
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(arrays, tmp_path, compiled, run, assert_same, jit):
     class Killed(Exception):
         pass
 
@@ -27,7 +28,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(arrays, tmp_path
 
     def run_on(**options):
         rows = {"rows": np.arange(40), "validation_rows": np.arange(40, 50)}
-        return run(arrays, epochs=9, model=compiled(jit=True), checkpoint_every=3, **rows, **options)
+        return run(arrays, epochs=9, model=compiled(jit=jit), checkpoint_every=3, **rows, **options)
 
     whole, history = run_on(callbacks=callbacks())
     path = tmp_path / "state.npz"

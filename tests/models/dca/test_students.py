@@ -37,10 +37,13 @@ def test_initial_weights_are_pytorchs():
         assert w.std() == pytest.approx(bound / math.sqrt(3), rel=0.25)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_model_trains_and_reports_what_may_diverge(adata, kind, monkeypatch):
-    # either loss by XLA once; it takes longer to compile than so few updates without it
-    monkeypatch.setattr(StudentNet, "jit", kind in ("I", "IV"))
+# either loss by XLA once; it takes longer to compile than so few updates without it
+XLA = [pytest.param(kind, True, marks=pytest.mark.slow, id=f"{kind}-xla") for kind in ("I", "IV")]
+
+
+@pytest.mark.parametrize(("kind", "jit"), [*((kind, False) for kind in MODELS), *XLA])
+def test_a_model_trains_and_reports_what_may_diverge(adata, kind, jit, monkeypatch):
+    monkeypatch.setattr(StudentNet, "jit", jit)
     model = Student(kind=kind, size_factor="total_median").fit(adata, epochs=4, snapshots=(2, 4))
     assert model.history["loss"][-1] < model.history["loss"][0]
     assert set(model.history) == {"loss", "gradient_norm", "largest_mean", "largest_dispersion"}

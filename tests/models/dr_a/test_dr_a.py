@@ -179,7 +179,7 @@ def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_
 
 
 @pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
-def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns):
+def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns, traced):
     net, data = compiled("repaired", g_iter=g_iter, hidden=[4], disc_hidden=[4]), batch(n=4)
     step = tf.function(net.batch_step, autograph=False)
     # a second epoch up to its first encoder steps
