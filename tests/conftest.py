@@ -42,20 +42,18 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module", autouse=True)
 def _functions_as_they_were():
-    """Rows at test size run the functions of TensorFlow eagerly; the tests of other modules do not."""
+    """Rows at test size, and `eager`, run the functions of TensorFlow eagerly; the tests of other modules do not."""
     yield
     if tensorflow := sys.modules.get("tensorflow"):
         tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
-def eager():
+def eager(_functions_as_they_were):
     """So few updates are sooner done than compiled."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -96,10 +96,10 @@ def _of(rows: Seen, contest: Contest, method: str) -> list[tuple[str, str]]:
     for other, words in (contest.others or {}).items():
         outcomes = standings(rows, method, other, contest.metrics)
         if outcomes:
-            found = list(outcomes.values())
-            told = [f"{word} in {found.count(word)}" for word in (BETTER, WORSE, EQUAL) if word in found]
-            plural = "s" * (len(found) > 1)
-            said.append((f"Beside {words}", f", of {len(found)} comparison{plural} {name} is {', '.join(told)}."))
+            came_out = list(outcomes.values())
+            told = [f"{word} in {came_out.count(word)}" for word in (BETTER, WORSE, EQUAL) if word in came_out]
+            plural = "s" * (len(came_out) > 1)
+            said.append((f"Beside {words}", f", of {len(came_out)} comparison{plural} {name} is {', '.join(told)}."))
     return said
 
 

@@ -4,27 +4,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scgen_book import plots
-from scgen_book.experiments.dca.scaling import DENOISING, EPOCH, size
+from scgen_book.experiments.dca.scaling import DENOISING, EPOCH, SIZES
 from scgen_book.experiments.rows import Rows
 
 
 def table(found: Rows) -> pd.DataFrame:
     """Return the seconds of an epoch and of denoising, a line a number of cells, and what they are for one cell."""
     seconds = _seconds(found)
-    cells = seconds.index.to_numpy()
-    return (
-        pd.DataFrame(
-            {
-                "cells": [f"{n:,}" for n in cells],
-                "an epoch, s": seconds[EPOCH].to_numpy(),
-                "an epoch, µs a cell": seconds[EPOCH].to_numpy() / cells * 1e6,
-                "denoising, s": seconds[DENOISING].to_numpy(),
-                "denoising, µs a cell": seconds[DENOISING].to_numpy() / cells * 1e6,
-            }
-        )
-        .set_index("cells")
-        .round(2)
-    )
+    units = {"s": seconds, "µs a cell": seconds.div(seconds.index, axis=0) * 1e6}
+    columns = {f"{name}, {unit}": of[name] for name in (EPOCH, DENOISING) for unit, of in units.items()}
+    return pd.DataFrame(columns).set_index(seconds.index.map("{:,}".format)).round(2)
 
 
 def figure(found: Rows) -> Figure:
@@ -36,4 +25,4 @@ def figure(found: Rows) -> Figure:
 def _seconds(found: Rows) -> pd.DataFrame:
     """Return the mean seconds over the seeds by number of cells."""
     rows = found.wide
-    return rows.groupby(rows["method"].map(size).rename("cells"))[[EPOCH, DENOISING]].mean().sort_index()
+    return rows.groupby(rows["method"].map(SIZES).rename("cells"))[[EPOCH, DENOISING]].mean().sort_index()

@@ -12,45 +12,18 @@ from typing import Any
 import anndata
 import keras
 
-from scgen_book.experiments.dca import cases
+from scgen_book.experiments.dca import cases, networks
 from scgen_book.experiments.protocol import Experiment, Method, Metric, NotApplicable, Task
 from scgen_lib.data import checks, splatter
 from scgen_lib.models.dca import DCA
 from scgen_lib.settings import chosen
 
-SIZES = (1_000, 2_000, 5_000, 10_000, 20_000)
+#: How many cells a method denoises, by its name.
+SIZES = {f"{cells:,} cells": cells for cells in (1_000, 2_000, 5_000, 10_000, 20_000)}
 GENES = 1_000
 #: Of which the first compiles and is left out.
 EPOCHS = 4
 EPOCH, DENOISING = "an epoch", "denoising"
-
-
-class Clock(keras.callbacks.Callback):
-    """Notes when epochs end.
-
-    Attributes
-    ----------
-    ends
-        Seconds of a clock, one an epoch.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.ends: list[float] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note the time."""
-        self.ends.append(time.perf_counter())
-
-
-def named(cells: int) -> str:
-    """Return the name of a method: how many cells it denoises."""
-    return f"{cells:,} cells"
-
-
-def size(method: str) -> int:
-    """Return the number of cells of a method."""
-    return int(method.split()[0].replace(",", ""))
 
 
 def prepare(dataset: str, seed: int, settings: Mapping) -> Callable[..., anndata.AnnData]:
@@ -60,13 +33,15 @@ def prepare(dataset: str, seed: int, settings: Mapping) -> Callable[..., anndata
 
 def _timed(cells: int) -> Method:
     def run(case: Callable[..., anndata.AnnData], seed: int, settings: Mapping) -> dict[str, float]:
-        simulated, clock = checks.drop_empty(case(batch_cells=(cells,))), Clock()
+        simulated, ends = checks.drop_empty(case(batch_cells=(cells,))), []
+        clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
         model = DCA.variant("faithful", **chosen(DCA, settings) | {"seed": seed})
+        # without a checkpoint, whose writing would be timed
         model.fit(simulated, callbacks=[clock], **chosen(DCA.fit, settings) | {"epochs": EPOCHS})
         start = time.perf_counter()
         model.denoise(simulated)
         took = time.perf_counter() - start
-        return {EPOCH: (clock.ends[-1] - clock.ends[0]) / (EPOCHS - 1), DENOISING: took}
+        return {EPOCH: (ends[-1] - ends[0]) / (EPOCHS - 1), DENOISING: took}
 
     return Method(run, variant="faithful")
 
@@ -76,19 +51,21 @@ def asked(values: Mapping[str, Any]) -> list[Task]:
     cases.refuse_unless("A", values)
     if (most := values["scaling_cells"]) is None:
         raise NotApplicable("no number of cells was asked for in this run (parameter scaling_cells)")
-    return [(name, named(n), values["seed"]) for name in values["fig2_datasets"][:1] for n in SIZES if n <= most]
+    return [
+        (d, method, values["seed"]) for d in values["fig2_datasets"][:1] for method, n in SIZES.items() if n <= most
+    ]
 
 
 EXPERIMENT = Experiment(
     name="dca.scaling",
-    methods={named(cells): _timed(cells) for cells in SIZES},
+    methods={method: _timed(cells) for method, cells in SIZES.items()},
     metrics={
         EPOCH: Metric("seconds of an epoch", "lower", judged=False),
         DENOISING: Metric("seconds to denoise all cells", "lower", judged=False),
     },
     prepare=prepare,
     score=lambda case, answer, seed, settings: answer,
-    settings=(DCA, DCA.fit),
+    settings=networks.SETTINGS,
     asked=asked,
     times=(EPOCH, DENOISING),
 )

@@ -15,7 +15,7 @@ def values():
 def test_sizes_up_to_the_one_asked_for_are_timed_at_the_seed_of_the_chapter(values):
     tasks = scaling.asked(values | {"scaling_cells": 5_000, "seed": 3})
     assert tasks == [("dca_g2_fig2", name, 3) for name in ("1,000 cells", "2,000 cells", "5,000 cells")]
-    assert [scaling.size(method) for _, method, _ in tasks] == [1_000, 2_000, 5_000]
+    assert [scaling.SIZES[method] for _, method, _ in tasks] == [1_000, 2_000, 5_000]
     with pytest.raises(NotApplicable, match="parameter scaling_cells"):
         scaling.asked(values | {"scaling_cells": None})
 

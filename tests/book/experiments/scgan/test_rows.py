@@ -62,9 +62,9 @@ def own(values):
     return judge.Judge(cells.case(values["dataset"], values), 0, values)
 
 
-def scored(function, own, min_cells, **more):
+def of_panel(score, own, min_cells):
     """What the panel says of all controls at once."""
-    return function(
+    return score(
         own.train, own.test, {judge.PARAMETRIC: own.cells_of(judge.PARAMETRIC)}, seeds=(0,), trees=10, by="variance",
         allow_empty=True, repeats=1, permutations=100, min_cells=min_cells,
     )  # fmt: skip
@@ -72,12 +72,12 @@ def scored(function, own, min_cells, **more):
 
 @pytest.fixture(scope="module")
 def of_all(own):
-    return scored(panel.score, own, 5)
+    return of_panel(panel.score, own, 5)
 
 
 @pytest.fixture(scope="module")
 def of_classes(own):
-    return scored(panel.score_by_label, own, 10)
+    return of_panel(panel.score_by_label, own, 10)
 
 
 @pytest.mark.parametrize("name", ["real", "bootstrap", "permuted", "poisson", judge.PARAMETRIC])
