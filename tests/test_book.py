@@ -392,6 +392,7 @@ def test_a_published_page_leads_to_itself_in_another_version(browser, html, tmp_
             with browser.new_page(viewport={"width": 1280, "height": 800}) as tab:
                 tab.goto(f"http://127.0.0.1:{server.server_port}/main/{page}")
                 choice = tab.get_by_role("combobox", name="Version")
+                choice.wait_for()  # the page is loaded before it has read what versions there are
                 assert choice.locator("option").all_inner_texts() == ["main", "v0.1.0"]
                 choice.select_option("v0.1.0")
                 tab.wait_for_url(f"**/v0.1.0/{there}")
@@ -404,8 +405,7 @@ def test_a_published_page_leads_to_itself_in_another_version(browser, html, tmp_
 
 def test_the_search_finds_dropout(browser, site):
     page, faults = visit(browser, f"{site}search.html?q=dropout", DESK)
-    page.locator("#search-results li a").first.wait_for()
-    assert page.locator("#search-results li").count() >= 2
+    page.locator("#search-results li a").nth(1).wait_for()  # they are listed one after another
     assert faults == []
     page.close()
 
