@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
+from scgen_book import names
 from scgen_book.chance import spread
 from scgen_book.experiments import recorded
 from scgen_book.experiments.protocol import METHOD
@@ -22,10 +23,12 @@ def origin(shown: Rows, found: Rows) -> str:
     """
     seeds = len({row["seed"] for row in shown.rows if row["role"] == METHOD and row["status"] == "ok"})
     words = f"{seeds} seed{'s' * (seeds != 1)}"
-    if shown is found:
+    if shown is found and (found.own or not found):
         return f"**In this run**: {words}."
-    own = found.own[0]["settings"]
+    own = found.own[0]["settings"] if found.own else {}
     other = {name: value for name, value in shown.rows[0]["settings"].items() if name in own and value != own[name]}
+    if not found.own:
+        words = f"{names.listed(list(dict.fromkeys(row['dataset'] for row in shown.rows)))}, {words}"
     each = ", ".join(f"`{name}` {_value(value)} (this run: {_value(own[name])})" for name, value in other.items())
     return f"**In the record**: {words}, at the settings of the full edition" + (f": {each}." if each else ".")
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scgen_book import experiments, plots
 from scgen_book.chance import FEWEST, beyond_chance
 from scgen_book.chapters import comparisons
-from scgen_book.experiments import paired, summaries
+from scgen_book.experiments import paired, recorded, summaries
 from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT, METRICS
 from scgen_book.experiments.rows import Rows
@@ -46,8 +46,20 @@ RIVALS = (*PAPERS, "pca", "umap", "umap_2", "scvi")
 JUDGED = {name: METRICS[name] for name in ("nmi", "ari")}
 
 
+def further(settings: Mapping[str, Any]) -> list[str]:
+    """Return the data sets that an edition of the book shows of the record beside those of the run."""
+    kept = recorded.of(EXPERIMENT.name).wide if recorded.of_the_book(settings) else None
+    if kept is None or kept.empty:
+        return []
+    kept = kept[kept["method"].isin(settings["methods"])]
+    seeds = kept.pivot_table("seed", "dataset", "method", aggfunc="nunique", fill_value=0, sort=False).min(axis=1)
+    return [name for name in seeds.index[seeds >= FEWEST] if name not in settings["datasets"]]
+
+
 def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the data sets of a run, at its first seed, and where the labels of those that are at hand come from.
+    """Return the data sets of a page, at its first seed, and where the labels of those that are at hand come from.
+
+    Those of the record alone (`further`) are described as they are there.
 
     Parameters
     ----------
@@ -62,11 +74,14 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
     values = experiments.complete("representation", settings)
     chosen = experiments.settings_of(EXPERIMENT, values)
     RepresentationSettings(**chosen)  # refused before the first is loaded
+    asked = dict.fromkeys(values["datasets"], chosen)
+    if more := further(values):
+        asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
     lines: dict[str, dict[str, str]] = {}
     kinds: dict[str, str] = {}
-    for name in values["datasets"]:
+    for name, own in asked.items():
         try:
-            case = experiments.case(EXPERIMENT, name, values["seeds"][0], chosen)
+            case = experiments.case(EXPERIMENT, name, values["seeds"][0], own)
         except Exception as error:  # whatever it is, the page goes on with the others
             lines[name] = {"labels": f"not run: {error}"}
             continue
@@ -82,6 +97,13 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
             "note": case.about.get("note") or "–",
         }
     return pd.DataFrame.from_dict(lines, orient="index").fillna("–").rename_axis(index="data"), kinds
+
+
+def shown(found: Rows, settings: Mapping[str, Any], kinds: Mapping[str, str]) -> tuple[Rows, dict[str, str]]:
+    """Return the rows that the page shows, of the record where it has the seeds, and the kinds of their data sets."""
+    rows = recorded.shown(found, settings, further(settings))
+    there = comparisons.named(rows, "dataset")
+    return rows, {name: kind for name, kind in kinds.items() if name in there}
 
 
 def counted(found: Rows) -> "Markdown":

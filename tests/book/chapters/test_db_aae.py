@@ -29,7 +29,7 @@ def made(name, *found, kept=None, reason=None):
     of = [
         {"experiment": experiment.name, "dataset": "splat_g6", "method": method, "role": "method", "seed": seed,
          "variant": experiment.methods[method].variant, "status": "ok", "reason": None, "duration_s": 0.0,
-         "scores": scores, "claims": {}, "arrays": arrays.packed((kept or {}).get(method, {}))}
+         "settings": VALUES, "scores": scores, "claims": {}, "arrays": arrays.packed((kept or {}).get(method, {}))}
         for method, seed, scores in found
     ]  # fmt: skip
     return Rows(experiment, of, reason)
@@ -166,7 +166,7 @@ def test_harm_is_told_by_every_measure_and_disagreement_is_said():
 def test_searches_that_choose_the_same_batch_size_make_no_difference():
     sizes = {of_parts.OF_RELEASED: 16, of_parts.OF_ACCURACY: 16, of_parts.OF_ERROR: 24}
     rows = made("parts", *[(name, 0, {"kept": size / 16, "batch_size": size}) for name, size in sizes.items()])
-    table, pairs = parts.table(rows, VALUES), parts.pairs(rows, VALUES)
+    table, pairs = parts.table(rows), parts.pairs(rows)
     assert table["method"].tolist() == ["repaired, B = 16", "repaired, B = 24"]
     assert parts.differ(table, pairs["D3"]) == {"kept": [0.0]}
     assert parts.standing(table, *pairs["D3"]) == "both are the same here (repaired, B = 16)"

@@ -10,7 +10,7 @@ from IPython.display import Markdown
 
 from scgen_book import claims, experiments, notebooks, parameters, record, results
 from scgen_book.chapters.dr_a import figures, files, findings, tables, trained
-from scgen_book.chapters.dr_a.takeaways import caveats, takeaways
+from scgen_book.chapters.dr_a.takeaways import caveats, steps, takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.dr_a import cases, codes, defects, guards, parts, training
 from scgen_book.experiments.rows import Rows
@@ -155,15 +155,15 @@ def test_an_edition_of_the_book_shows_the_record_of_the_papers_cells(told, tmp_p
     own = told(*some({"faithful, K = 10": 0.5}), edition="quick")
     metric = codes.metric("geometric", "group9")
     for seed, value in enumerate((0.7, 0.72, 0.77)):
-        assert figures.of_the_paper(own) is own  # until there are three seeds
+        assert trained.of_the_paper(own) is own  # until there are three seeds
         for method, mean in (("faithful, K = 10", value), ("PCA, K = 10", 0.55), ("port's settings, K = 2", 0.4)):
             made = row("dr_a.scores", method, seed, {metric: mean}, dataset="zeisel_4000")
             kept.add(made, 1.0, {"batch": "made up"})
-    bars = figures.bars(figures.of_the_paper(own)).set_index(["panel", "method"])
+    bars = figures.bars(trained.of_the_paper(own)).set_index(["panel", "method"])
     assert bars.loc[("K = 10", "faithful"), ["value", "published"]].tolist() == [pytest.approx(0.73), 0.7893]
     assert bars.loc[("K = 2", training.PORT), "published"] == 0.464
     of_a_user = told(*some({"faithful, K = 10": 0.5}))
-    assert figures.of_the_paper(of_a_user) is of_a_user
+    assert trained.of_the_paper(of_a_user) is of_a_user
 
 
 def test_figures_are_drawn_or_say_why_not(told):
@@ -367,6 +367,34 @@ def test_the_parts_are_compared_with_the_release_on_the_same_seeds(told):
     assert table.loc["as released", "NMI, less as released"] == "–"
     assert table.loc["the described game alone", "NMI, less as released"] == "−0.100 ± 0.000"
     assert list(table.index) == [*tables.MODELS.values()]
+
+
+def test_a_run_without_parts_shows_those_of_the_record_among_its_trainings(told, tmp_path, monkeypatch):
+    kept = record.Record(tmp_path)
+    monkeypatch.setattr(record, "current", lambda: kept)
+    own = told(*some({"faithful, K = 10": 0.5}), edition="quick", part_seeds=[])
+    nothing = Rows(experiments.get("dr_a.parts"), [], "not asked for")
+    assert own.with_parts(nothing).apart.of("described game") == {}
+    metrics = [codes.metric("geometric", "group9", kind) for kind in (None, "mean")] + ["ARI, group9, of means"]
+    for seed in range(3):
+        for name, value in {"faithful": 0.6, "described game": 0.4, "PCA": 0.3}.items():
+            made = row("dr_a.parts" if name == "described game" else "dr_a.scores", f"{name}, K = 10", seed,
+                       dict.fromkeys(metrics, value), dataset="zeisel_4000")  # fmt: skip
+            kept.add(made, 1.0, {"batch": "made up"})
+    found = own.with_parts(Rows(nothing.experiment, [], "not asked for", kept.of(nothing.experiment)))
+    assert found.of("described game") == {}
+    assert found.score("faithful").mean() == pytest.approx(0.51)
+    table = tables.parts(found).data.set_index("model")
+    assert table.loc["the described game alone", "NMI, less as released"] == "−0.200 ± 0.000"
+    run = results.Run("dr_a", parameters=found.values, dataset={"name": "mine"})
+    findings.find(run, found, of_guards(), of_defects())
+    quantities = {one["name"]: one["quantity"] for one in run.findings}
+    assert quantities["R1, R2"] == "NMI of clusters and labels, zeisel_4000, K = 10, in the record"
+    lines = "\n".join(steps(found))
+    assert "**What the description asks for** (K = 10, means of codes, zeisel_4000 in the record)" in lines
+    with_own = own.with_parts(Rows(nothing.experiment, some({"described game, K = 10": 0.2})))
+    assert with_own.apart is with_own
+    assert with_own.score("described game").mean() == pytest.approx(0.21)
 
 
 def test_models_of_a_finished_run_are_loaded_or_missed_by_name(mine, values, tmp_path):

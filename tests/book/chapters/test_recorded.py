@@ -4,6 +4,7 @@ import pytest
 
 from scgen_book import experiments, record
 from scgen_book.chapters import recorded
+from scgen_book.experiments import rows
 
 
 @pytest.fixture
@@ -52,6 +53,15 @@ def test_the_origin_of_what_is_shown_is_said_with_the_settings_that_differ(made_
         "**In the record**: 2 seeds, at the settings of the full edition: `epochs` 1,500 (this run: 8), `genes` None "
         "(this run: 500)."
     )
+
+
+def test_rows_of_the_record_alone_say_their_data(made_up):
+    of = made_up("denoising", {"splat_g6": {"dca_nb": {"mse": [1.0, 2.0, 3.0]}}}, {"epochs": 8})
+    alone = rows.Rows(of.experiment, [], "none was asked for", of.rows)
+    words = "**In the record**: six simulated groups, 3 seeds, at the settings of the full edition."
+    assert recorded.origin(alone, alone) == words
+    none = rows.Rows(of.experiment, [], "none was asked for")
+    assert recorded.origin(none, none) == "**In this run**: 0 seeds."
 
 
 def test_a_run_stands_beside_the_record_by_method(made_up):

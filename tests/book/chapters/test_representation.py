@@ -2,6 +2,7 @@
 
 import pytest
 
+from scgen_book import record
 from scgen_book.chapters import representation
 from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT
@@ -44,6 +45,24 @@ def test_data_sets_are_described_with_where_their_labels_come_from():
     ]  # fmt: skip
     assert table.loc["absent.h5ad", "labels"].startswith("not run: ")
     assert table.loc["absent.h5ad", "types"] == "–"
+
+
+def test_a_page_of_the_book_shows_further_data_sets_of_the_record(made_up, tmp_path, monkeypatch):
+    kept = record.Record(tmp_path)
+    monkeypatch.setattr(record, "current", lambda: kept)
+    asked = {"datasets": ["blood"], "methods": ["dca", "pca", "scvi"], "edition": "quick"}
+    assert representation.further(asked) == []
+    three = {"dca": scores(0.5, 0.6, 0.7), "pca": scores(0.4, 0.4, 0.5)}
+    two = {"dca": scores(0.5, 0.6), "pca": scores(0.4, 0.4, 0.5)}
+    for row in made_up("representation", {"blood": three, "sim": three, "few": two}, SETTINGS).rows:
+        kept.add(row, 1.0, {"batch": "made up"})
+    assert representation.further(asked) == ["sim"]
+    assert representation.further(asked | {"edition": "own"}) == []
+    found, kinds = made_up("representation", {"blood": {"dca": scores(0.1)}}, SETTINGS), KINDS | {"few": "simulated"}
+    rows, of = representation.shown(found, asked, kinds)
+    assert ({row["dataset"] for row in rows.rows}, of) == ({"blood", "sim"}, KINDS)
+    rows, of = representation.shown(found, asked | {"edition": "own"}, kinds)
+    assert (rows, of) == (found, {"blood": KINDS["blood"]})
 
 
 def test_data_sets_stand_by_where_their_labels_come_from(found, monkeypatch):

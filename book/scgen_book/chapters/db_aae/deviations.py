@@ -92,7 +92,7 @@ def _searched(of: Measured) -> Iterator[tuple[str, str]]:
     real = figures.curves(of.search)[search.RELEASED]["d_accuracy"]
     best = of.search.values(search.RELEASED, "best", of.dataset).iloc[0]
     words = f"accuracy {real.min():.0f} to {real.max():.0f} %, highest at B = {best:.0f}"
-    if of.parts and "D4" in parts.pairs(of.parts, of.values):
+    if of.parts and "D4" in parts.pairs(of.parts):
         keys = ("d_accuracy_best", "val_mse_best")
         highest, least = (of.search.values(search.MODEL, key, of.dataset).iloc[0] for key in keys)
         words += f"; in the trained model highest at B = {highest:.0f}, and the error least at B = {least:.0f}"
@@ -103,7 +103,7 @@ def _taken_apart(of: Measured) -> Iterator[tuple[str, str]]:
     """Say what each defect costs that was put back by itself."""
     if of.values["fast"] or not of.parts:
         return
-    table, pairs = parts.table(of.parts, of.values), parts.pairs(of.parts, of.values)
+    table, pairs = parts.table(of.parts), parts.pairs(of.parts)
     for key, pair in pairs.items():
         yield key, parts.standing(table, *pair)
     for method in (*pairs["D19"], FAITHFUL, FROM_MEANS):
@@ -208,13 +208,13 @@ def find(run: Run, of: Measured) -> None:
 
 
 def _find_parts(run: Run, of: Measured) -> None:
-    v, name = of.values, cells.of_file(of.dataset)
+    v, name = of.parts.rows[0]["settings"], cells.of_file(of.dataset)
     after = {
         "D17": f", after {v['tune_epochs']} epochs",
         "D18": f", of {v['few_cells']} cells after {v['few_epochs']} and {v['more_epochs']} epochs",
     }
-    table = parts.table(of.parts, v)
-    for key, pair in parts.pairs(of.parts, v).items():
+    table = parts.table(of.parts)
+    for key, pair in parts.pairs(of.parts).items():
         gap = parts.differ(table, pair)
         for metric, difference in gap.items():
             # the reconstruction always, another measure where it says otherwise

@@ -173,7 +173,7 @@ def violins(rows: Rows, values: Mapping[str, Any], of: str) -> Figure:
     return plots.marker_violins(matrices, first[f"of_{of}"], list(first[f"genes_{of}"]))
 
 
-def bars(rows: Rows, values: Mapping[str, Any]) -> Figure:
+def bars(rows: Rows) -> Figure:
     """Draw the error on cells kept apart of every model of the defects but those of searched batch sizes."""
-    table = parts.errors(parts.table(rows, values), parts.pairs(rows, values))
+    table = parts.errors(parts.table(rows), parts.pairs(rows))
     return plots.score_bars(table, "error on cells kept apart (MSE of logarithms)", 0.0, form=".3f").figure

@@ -1,7 +1,6 @@
 """DB-AAE taken apart: what the models of the defects are called on the page, how they differ, and words on that."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,9 @@ from scgen_book.experiments.rows import Rows
 Pairs = Mapping[str, tuple[str, str]]
 
 
-def names(rows: Rows, values: Mapping[str, Any]) -> dict[str, str]:
+def names(rows: Rows) -> dict[str, str]:
     """Return what models are called on the page: by searched batch sizes, by cells and epochs of few."""
+    values = rows.rows[0]["settings"]
     found = {
         EARLY: f"D18: {values['few_cells']} cells, {values['few_epochs']} epochs",
         LATE: f"D18: {values['few_cells']} cells, {values['more_epochs']} epochs",
@@ -27,24 +27,24 @@ def names(rows: Rows, values: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def table(rows: Rows, values: Mapping[str, Any]) -> pd.DataFrame:
+def table(rows: Rows) -> pd.DataFrame:
     """Return method, seed, metric and value; models that searches have made the same stand there once."""
     found = rows.table[["method", "seed", "metric", "value"]].dropna(subset=["value"])
     found = found[found["metric"] != "batch_size"]
-    return found.replace({"method": names(rows, values)}).drop_duplicates(["method", "seed", "metric"])
+    return found.replace({"method": names(rows)}).drop_duplicates(["method", "seed", "metric"])
 
 
-def pairs(rows: Rows, values: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def pairs(rows: Rows) -> dict[str, tuple[str, str]]:
     """Return defect → the names on the page of the model with it and of that without, where both were trained."""
-    there, called = set(rows.wide["method"]), names(rows, values)
+    there, called = set(rows.wide["method"]), names(rows)
     return {
         key: tuple(called.get(name, name) for name in pair) for key, pair in PAIRS.items() if there.issuperset(pair)
     }
 
 
-def shown(rows: Rows, values: Mapping[str, Any]) -> pd.DataFrame:
+def shown(rows: Rows) -> pd.DataFrame:
     """Return the means over the seeds of the weights, a line a model."""
-    wide = table(rows, values).pivot_table("value", "method", "metric", sort=False).drop(columns="error_at_0")
+    wide = table(rows).pivot_table("value", "method", "metric", sort=False).drop(columns="error_at_0")
     return wide.rename(columns={key: rule.label for key, rule in (MEASURES | OTHERS).items()}).round(4)
 
 

@@ -102,7 +102,7 @@ def _sizes(of: Measured) -> Iterator[str]:
 def _taken_apart(of: Measured) -> Iterator[str]:
     if of.values["fast"] or not of.parts:
         return
-    table, pairs = parts.table(of.parts, of.values), parts.pairs(of.parts, of.values)
+    table, pairs = parts.table(of.parts), parts.pairs(of.parts)
     idle = "; ".join(parts.idle(table, name) for name in (FAITHFUL, FROM_MEANS))
     yield (
         "**Defects of the training**, put back one at a time, by which the error rises most: "

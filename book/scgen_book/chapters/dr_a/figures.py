@@ -1,6 +1,5 @@
 """The figures of the chapter on DR-A. Each draws, or says in one line why there is nothing to see."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,12 +7,9 @@ import pandas as pd
 from sklearn.cluster import KMeans
 
 from scgen_book import chance, plots, results
-from scgen_book.chapters.dr_a.trained import Trained, said
-from scgen_book.experiments import recorded
+from scgen_book.chapters.dr_a.trained import Trained, of_the_paper, said
 from scgen_book.experiments.dr_a import scores, training
-from scgen_book.experiments.dr_a.cases import LABELS
 from scgen_book.experiments.protocol import NotApplicable
-from scgen_book.experiments.rows import Rows
 from scgen_lib.metrics import clustering
 
 NODES = {
@@ -89,28 +85,6 @@ def published(k: int, method: str | None, key: str, beside: str | None = None) -
     if claim is None or claim.value is None or beside not in (None, claim.dataset, *claim.kindred):
         return np.nan
     return claim.value
-
-
-def of_the_paper(trained: Trained) -> Trained:
-    """Return the trainings of the record on the paper's cells where an edition of the book has these, else the run's.
-
-    In both the settings are those of the rows, and published numbers belong beside the first alone.
-    """
-    measured = scores.EXPERIMENT
-    kept = recorded.of(measured.name).rows if recorded.of_the_book(trained.values) else []
-    main = next(of for of in results.claims("lin2020") if of.id == "dra.table2.k10.zeisel.dra")
-    for name in (main.dataset, *main.kindred):
-        rows = [row for row in kept if row["dataset"] == name]
-        seeds = {row["seed"] for row in rows if row["method"] == training.named("faithful", 10)}
-        if len(seeds) >= chance.FEWEST:
-            case = dataclasses.replace(
-                trained.case, about={"name": name}, labels=dict.fromkeys(LABELS), judged=next(iter(LABELS))
-            )
-            lengths = sorted({training.split(row["method"])[1] for row in rows})
-            found = Rows(measured, [], None, rows)
-            every = {"z_dims": lengths, "port": True, "without_adversary": None, "variants": ["faithful", "repaired"]}
-            return Trained(case, recorded.page(found, trained, trained.values) | every, found)
-    return trained
 
 
 def bars(trained: Trained) -> pd.DataFrame:

@@ -64,7 +64,10 @@ def find(run: "Run", trained: Trained, of_guards: Rows, of_defects: Rows) -> Non
         Rows of ``dr_a.guards`` and ``dr_a.defects``.
     """
     about = {"data": trained.case.about["name"], "k": trained.shown, "epochs": trained.values["epoch"]}
-    measured.find_pairs(run, Rows(scores.EXPERIMENT, trained.rows), pairs(trained))
+    apart = pairs(trained.apart)
+    if trained.apart is not trained:
+        apart = {name: dataclasses.replace(of, quantity=f"{of.quantity}, in the record") for name, of in apart.items()}
+    measured.find_pairs(run, Rows(scores.EXPERIMENT, trained.apart.rows), apart)
     ends = [[float("ended" in one) for one in of.values()] for of in guarded(trained, of_guards).values()]
     run.finding("R4, R14", ENDED.format(**about), released=ends[0], otherwise=ends[1])
     kinds = [trained.score("faithful", kind=kind) for kind in ("sample", "mean")]

@@ -178,9 +178,9 @@ def fates(rows: Rows, trained: Trained) -> Styler:
 
 def by_part(trained: Trained) -> pd.DataFrame:
     """Return the scores of the means of codes of `MODELS`: method, seed, metric and value."""
-    lines = []
-    for method in MODELS if trained.case.judged else ():
-        of = {name: trained.score(method, kind="mean", name=name) for name in trained.metrics}
+    lines, apart = [], trained.apart
+    for method in MODELS if apart.case.judged else ():
+        of = {name: apart.score(method, kind="mean", name=name) for name in apart.metrics}
         for seed in of["ARI"].index:
             lines += [{"method": method, "seed": seed, "metric": name, "value": of[name][seed]} for name in of]
     return long_form(lines)
@@ -189,7 +189,7 @@ def by_part(trained: Trained) -> pd.DataFrame:
 @said
 def parts(trained: Trained) -> Styler:
     """Return the scores of the parts of the repaired model, and their differences from the released one."""
-    if trained.case.judged is None:
+    if trained.apart.case.judged is None:
         raise NotApplicable("needs labels")
     table, lines = by_part(trained), []
     for method in table["method"].unique():

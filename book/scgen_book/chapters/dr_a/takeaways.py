@@ -133,9 +133,10 @@ def _sample_or_mean(trained: Trained, variant: str) -> str:
 def steps(trained: Trained) -> list[str]:
     """Say what the described game and our additions do by themselves and together."""
     table, lines = by_part(trained), []
+    where = "" if trained.apart is trained else f", {trained.apart.case.about['name']} in the record"
     for method, other, title in STEPS:
         if words := paired.standing(table, method, [other], trained.metrics, names=MODELS, form=".2f"):
-            lines.append(f"**{title}** (K = {trained.shown}, means of codes): {words}")
+            lines.append(f"**{title}** (K = {trained.shown}, means of codes{where}): {words}")
     return lines
 
 

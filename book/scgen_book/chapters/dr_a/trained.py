@@ -1,5 +1,6 @@
 """The trainings of a run, read from its rows by method, length of the code and seed."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,10 +9,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from scgen_book import chance
-from scgen_book.experiments import arrays
+from scgen_book import chance, results
+from scgen_book.experiments import arrays, recorded
 from scgen_book.experiments.dr_a import codes, scores, training
-from scgen_book.experiments.dr_a.cases import Case
+from scgen_book.experiments.dr_a.cases import LABELS, Case
 from scgen_book.experiments.protocol import Metric, NotApplicable
 from scgen_book.experiments.rows import Rows
 
@@ -63,6 +64,8 @@ class Trained:
         What is trained, and the length of the codes in single figures.
     metrics
         What sentences judge by: the NMI that the parameter asks for, and the ARI, by their names in `codes.SCORES`.
+    apart
+        The trainings that the parts are compared among: these, or those of the record (see `with_parts`).
     """
 
     def __init__(self, case: Case, values: Mapping[str, Any], *rows: Rows):
@@ -71,6 +74,17 @@ class Trained:
         self.variants, self.seeds = values["variants"], values["seeds"]
         self.lengths, self.shown = training.lengths(values), training.shown(values)
         self.metrics = {values["nmi_average"]: Metric("NMI", "higher"), "ARI": Metric("ARI", "higher")}
+        self.apart = self
+
+    def with_parts(self, parts: Rows) -> "Trained":
+        """Return these trainings with those of the parts; where this run has none, the record's stand `apart`."""
+        own = Rows(scores.EXPERIMENT, self.rows)
+        if parts.own or not parts:
+            return Trained(self.case, self.values, own, parts)
+        found, of = Trained(self.case, self.values, own), of_the_paper(self)
+        rows = [row for row in parts.rows if row["dataset"] == of.case.about["name"]]
+        found.apart = Trained(of.case, of.values, Rows(scores.EXPERIMENT, of.rows), Rows(parts.experiment, rows))
+        return found
 
     def methods(self, k: int) -> list[str]:
         """Return what is trained at a length."""
@@ -154,6 +168,28 @@ class Trained:
         """
         if self.case.judged is None:
             raise NotApplicable(f'needs obs["cell_type"] of the test cells: {self.case.unscored}')
+
+
+def of_the_paper(trained: Trained) -> Trained:
+    """Return the trainings of the record on the paper's cells where an edition of the book has these, else the run's.
+
+    In both the settings are those of the rows, and published numbers belong beside the first alone.
+    """
+    measured = scores.EXPERIMENT
+    kept = recorded.of(measured.name).rows if recorded.of_the_book(trained.values) else []
+    main = next(of for of in results.claims("lin2020") if of.id == "dra.table2.k10.zeisel.dra")
+    for name in (main.dataset, *main.kindred):
+        rows = [row for row in kept if row["dataset"] == name]
+        seeds = {row["seed"] for row in rows if row["method"] == training.named("faithful", 10)}
+        if len(seeds) >= chance.FEWEST:
+            case = dataclasses.replace(
+                trained.case, about={"name": name}, labels=dict.fromkeys(LABELS), judged=next(iter(LABELS))
+            )
+            lengths = sorted({training.split(row["method"])[1] for row in rows})
+            found = Rows(measured, [], None, rows)
+            every = {"z_dims": lengths, "port": True, "without_adversary": None, "variants": ["faithful", "repaired"]}
+            return Trained(case, recorded.page(found, trained, trained.values) | every, found)
+    return trained
 
 
 def record(run: Any, rows: Rows) -> None:

@@ -1,6 +1,6 @@
 """What the chapter on DB-AAE measures, and what its notebook takes beside the parameters that its cell shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scgen_book.experiments.protocol import Chapter
@@ -27,6 +27,9 @@ class DBAAEChapter(Settings):
     n_pcs: int = option(10, "in [2, 100]", "principal components for clusters and pictures", origin="plotting calls")
     n_neighbors: int = option(60, "in [2, 1000]", "neighbours for UMAP", origin="plotting calls")
     dca_epochs: int = option(300, "in [1, inf)", "epochs of DCA, the other denoiser, at most")
+    part_seeds: Sequence[int] | None = option(
+        None, "in [0, 4294967295]", "seeds of the models that tell what each defect costs; None: those of seeds"
+    )
     few_cells: int = option(
         80, "in [1, inf)", "cells of the trainings that tell what 20 epochs of few cells cost (D18)"
     )

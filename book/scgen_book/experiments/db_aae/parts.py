@@ -13,7 +13,7 @@ import anndata
 from scgen_book import experiments
 from scgen_book.experiments.db_aae import cells, search, sets
 from scgen_book.experiments.db_aae.batch_size import usual
-from scgen_book.experiments.protocol import Experiment, Method, Metric, Task
+from scgen_book.experiments.protocol import Experiment, Method, Metric, NotApplicable, Task
 from scgen_lib.data import checks
 from scgen_lib.metrics import denoising
 from scgen_lib.models.db_aae import DBAAE
@@ -156,12 +156,21 @@ def score(adata: anndata.AnnData, answer: dict[str, float], seed: int, settings:
 
 
 def asked(values: Mapping[str, Any]) -> list[Task]:
-    """Return every model at every seed; those with batch sizes of searches where all of these are as by default."""
+    """Return every model at every seed; those with batch sizes of searches where all of these are as by default.
+
+    Raises
+    ------
+    NotApplicable
+        If no seed is asked for.
+    """
     of = sets.chosen(values)
+    seeds = of.seeds if values["part_seeds"] is None else values["part_seeds"]
+    if not seeds:
+        raise NotApplicable("no model was asked for that tells what a defect costs (parameter part_seeds)")
     searched = values["tune"] and set(values["variants"]) == {"faithful", "repaired"}
     searched = searched and values["tune_objective"] is None
     names = [name for name, part in PARTS.items() if part.size is None or searched]
-    return [(of.dataset, name, s) for name in names for s in of.seeds]
+    return [(of.dataset, name, s) for name in names for s in seeds]
 
 
 EXPERIMENT = Experiment(

@@ -1,6 +1,6 @@
 """What the chapter on DR-A measures, and what its notebook takes beside the parameters that its cell shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from scgen_book.experiments.dr_a import training
@@ -29,6 +29,9 @@ class DRAChapter(Settings):
     d_h_l3: int | None = option(None, _UNITS, "third", origin="--d_h_l3")
     d_h_l4: int | None = option(None, _UNITS, "fourth", origin="--d_h_l4")
     hvg_on: Literal["log", "counts"] = option("log", meaning="scale of that variance")
+    part_seeds: Sequence[int] | None = option(
+        None, "in [0, 4294967295]", "seeds of the trainings of single parts; None: those of seeds"
+    )
     kmeans_n_init: int = option(10, _UNITS, "initialisations of k-means for each of its seeds")
 
 

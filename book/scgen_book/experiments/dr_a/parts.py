@@ -37,9 +37,12 @@ def asked(values: Mapping[str, Any]) -> list[Task]:
         raise NotApplicable("further trainings were not asked for (parameters experiments and train)")
     if values["fast"]:
         raise NotApplicable("trainings of the parts are left out at test size (parameter fast)")
+    seeds = values["seeds"] if values["part_seeds"] is None else values["part_seeds"]
+    if not seeds:
+        raise NotApplicable("no training of a part was asked for (parameter part_seeds)")
     lengths = {"no bottleneck": min(training.lengths(values))}
     names = [training.named(name, lengths.get(name, training.shown(values))) for name in PARTS]
-    return [(cases.stands_for(values["dataset"]), name, s) for s in values["seeds"] for name in names]
+    return [(cases.stands_for(values["dataset"]), name, s) for s in seeds for name in names]
 
 
 EXPERIMENT = Experiment(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scgen_book.experiments.db_aae import parts
+from scgen_book.experiments.protocol import NotApplicable
 from scgen_lib.data import splatter
 from scgen_lib.data.checks import drop_empty
 from scgen_lib.models.db_aae import DBAAE
@@ -66,3 +67,9 @@ def test_batch_sizes_of_searches_are_asked_for_only_where_both_are_as_by_default
     assert names() == set(parts.PARTS)
     for given in ({"tune": False}, {"variants": ["repaired"]}, {"tune_objective": "d_equilibrium"}):
         assert names(**given) == set(parts.PARTS) - searched
+
+
+def test_the_parts_have_seeds_of_their_own(values):
+    assert {seed for *_, seed in parts.asked(values | {"part_seeds": [4, 5]})} == {4, 5}
+    with pytest.raises(NotApplicable, match="parameter part_seeds"):
+        parts.asked(values | {"part_seeds": []})

@@ -148,6 +148,7 @@ def test_why_there_are_no_rows(values):
         (datasets.asked, {"more_datasets": ["x"], "train": False}, "nothing is trained on further data"),
         (parts.asked, {"experiments": False}, "further trainings were not asked for"),
         (parts.asked, {"fast": True}, "left out at test size"),
+        (parts.asked, {"part_seeds": []}, "parameter part_seeds"),
         (guards.asked, {"unguarded": 0}, "no seeds, or no further trainings"),
         (guards.asked, {"train": False}, "no seeds, or no further trainings"),
     ):
@@ -157,6 +158,7 @@ def test_why_there_are_no_rows(values):
 
 def test_parts_are_trained_at_the_length_shown_and_the_bottleneck_at_the_shortest(mine, values):
     asked = parts.asked(values(z_dims=[10, 2], z_dim=10, seeds=[3]))
+    assert {seed for *_, seed in parts.asked(values(seeds=[3], part_seeds=[4, 5]))} == {4, 5}
     assert [name for _, name, _ in asked] == [
         f"{name}, K = {2 if name == 'no bottleneck' else 10}" for name in parts.PARTS
     ]
