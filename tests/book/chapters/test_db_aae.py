@@ -108,12 +108,20 @@ def test_a_table_or_figure_without_rows_says_why():
     for view, given in (
         (tables.type_means, (of_sets(),)), (tables.order_means, (of_sets(),)), (tables.mixtures, ()),
         (tables.markers, (VALUES,)), (figures.strips, (VALUES, 0)), (figures.violins, (VALUES, "groups")),
-        (figures.pictures, (VALUES, "tsne")), (figures.adversaries, (VALUES,)),
+        (figures.pictures, (VALUES, "tsne")), (figures.adversaries, (VALUES,)), (figures.named, (VALUES,)),
     ):  # fmt: skip
         with pytest.raises(NotApplicable):
             view(rows, *given)
         assert rows.show(view, *given).data.startswith("*Not shown: ")
     assert tables.truth_means(rows, of_sets()).loc[("splat_g6", "observed"), "MSE"] == 2.5
+
+
+def test_denoised_cells_have_their_type_under_a_pointer():
+    kept = {"observed": {"labels": np.array(["a", "b"])}, REPAIRED: {"tsne": np.array([[0.0, 1.0], [2.0, 3.0]])}}
+    rows = made("denoising", *[(name, 0, {"mse": 1.0}) for name in kept], kept=kept)
+    page = figures.named(rows, VALUES).data
+    assert f"denoised ({REPAIRED}): a" in page
+    assert f"denoised ({REPAIRED}): b" in page
 
 
 def of_sets():

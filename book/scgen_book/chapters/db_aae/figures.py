@@ -1,7 +1,7 @@
 """Figures of the chapter, drawn from what the rows have kept."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from scgen_book.experiments.db_aae import cells, search, sets
 from scgen_book.experiments.db_aae.denoising import GENE_MEAN, OBSERVED, OTHER, TRUE
 from scgen_book.experiments.protocol import NotApplicable
 from scgen_book.experiments.rows import Rows
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 
 def scheme() -> Figure:
@@ -127,6 +130,13 @@ def pictures(rows: Rows, values: Mapping[str, Any], way: str) -> Figure:
     labels = kept(rows, values, "labels", OBSERVED)[OBSERVED]
     words = {"tsne": "t-SNE ", "umap": "UMAP "}[way]
     return plots.embedding_panels({m: (x, float(widths[m][0])) for m, x in points.items()}, labels, words)
+
+
+def named(rows: Rows, values: Mapping[str, Any]) -> "HTML":
+    """Return the denoised cells of the t-SNE, each with its type where a pointer rests on it."""
+    best = cells.NAMES[values["variants"][-1]]
+    points, labels = kept(rows, values, "tsne", best)[best], kept(rows, values, "labels", OBSERVED)[OBSERVED]
+    return plots.hover({f"denoised ({best})": points}, {f"denoised ({best})": labels}, seed=values["seed"])
 
 
 def strips(rows: Rows, values: Mapping[str, Any], place: int) -> Figure:
