@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scgen_book import markdown
+from scgen_book import markdown, names
 from scgen_book.chance import FEWEST
 
 # Level of the test, set before the first comparison.
@@ -110,7 +110,7 @@ def optimiser_table(original: pd.DataFrame, ours: pd.DataFrame) -> str:
     for key in new.index.intersection(old.index, sort=False):
         method, dataset, _, metric = key
         rows.append([
-            f"{NAMES[method]}, {markdown.escape(dataset)}: {markdown.escape(metric)}",
+            f"{NAMES[method]}, {markdown.escape(names.people(dataset))}: {markdown.escape(metric)}",
             old.loc[key, "original"],
             *(f"{side.loc[key, 'ours']}, {side.loc[key, 'verdict']}" for side in (old, new)),
         ])  # fmt: skip

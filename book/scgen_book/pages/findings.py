@@ -164,7 +164,7 @@ def _short(entry: Mapping) -> str:
     from scgen_book import claims
 
     titles = {paper.chapter: paper.title.split(":")[0] for paper in claims.papers()}
-    return f"{titles.get(entry['page'], entry['page'])} {entry['name']}"
+    return f"{titles.get(entry['page'], entry['page'])} {names.told(entry['name'])}"
 
 
 def _in_role(text: str) -> str:

@@ -18,8 +18,8 @@ def in_markdown(text: str) -> str:
 def in_html(text: str) -> str:
     """Return the HTML of an output with names of data sets in the cells of its tables.
 
-    A cell that is the id of a data set moves that into a column of its own at the end; where it is the last of its row
-    already, it stays.
+    A cell that is the id of a data set moves that into a column of its own at the end; ids that are all there is in the
+    last cell of a row stay.
     """
     if names.told(text) == text:
         return text
@@ -42,7 +42,7 @@ def _name(soup: bs4.BeautifulSoup, table: bs4.Tag) -> None:
             if id_ in names.NAMES and whole and not last and row.find_parent("thead") is None:
                 ids[i] = id_, int(cell.get("rowspan", 1))
                 covered.update(range(i + 1, i + ids[i][1]))
-            if not last:
+            if not (last and all(part in names.NAMES for part in re.split(r"[,;]\s*", cell.get_text().strip()))):
                 _say(cell)
     if not ids:
         return

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgen_book import claims, markdown
+from scgen_book import claims, markdown, names
 from scgen_book.chance import FEWEST
 from scgen_book.claim_tables import compare, three, valued, words
 from scgen_book.record import Record
@@ -202,13 +202,14 @@ def _by_reason(table: "pd.DataFrame", figures: Collection[str] | None, seen: set
     """Return a table for each reason, which stands above it once."""
     parts = []
     for why, part in table.groupby("reason", sort=False):
-        parts.append(f"\n{markdown.escape(why)}\n\n{_table(part, figures, seen, reasons=False)}")
+        parts.append(f"\n{markdown.escape(names.told(why))}\n\n{_table(part, figures, seen, reasons=False)}")
     return "".join(parts)
 
 
 def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str], *, reasons: bool = True) -> str:
     heads, rows = ["claim", "published", "record", "this build", "verdict", "why"], []
     for row, text in zip(table.itertuples(), words(table).itertuples(index=False), strict=True):
+        text = text._replace(why=names.told(text.why))
         claim, published, recorded, build, _, why, data, where = map(markdown.escape, text)
         link = ""
         if figures is not None:

@@ -39,6 +39,10 @@ def test_an_id_in_the_last_column_stays_and_one_in_a_head_or_a_sentence_is_named
     head, first = rows(named.in_html(table.to_html(index=False)))
     assert [text for text, _ in head] == ["mouse embryos", "data"]
     assert [text for text, _ in first] == ["of six simulated groups: 0.1", "splat_g6, splat_g8"]
+    words = pd.DataFrame({"": ["C7"], "measured effect": ["loss, splat_g6: 0.1; loss, goolam: 0.2"]})
+    assert rows(named.in_html(words.to_html(index=False)))[1][1][0] == (
+        "loss, six simulated groups: 0.1; loss, mouse embryos: 0.2"
+    )
 
 
 def test_what_names_no_data_set_is_kept_as_it_is():

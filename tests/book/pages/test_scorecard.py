@@ -112,6 +112,15 @@ def test_a_reason_is_said_once_for_all_that_it_keeps_from_being_tested(table):
     assert all("data-paper" in row and "another method" not in row for row in rows[2:])
 
 
+def test_reasons_name_data_sets_for_people(table):
+    rows = table.assign(reason="stand-in data: pbmc68k_reduced in place of zeisel_720")
+    words = "stand-in data: 700 human blood cells in place of mouse cortex, the paper's genes"
+    for reasons in (True, False):
+        text = scorecard._table(rows.iloc[:1], None, set(), reasons=reasons)
+        assert (words in text) == reasons
+    assert words in scorecard._by_reason(rows, None, set()).splitlines()
+
+
 def test_a_row_carries_what_it_is_filtered_by_and_one_place_to_link_to(table):
     text = scorecard.listing(table, {"dca": {"fig-dca-a1-bars"}})
     rows = [line for line in text.splitlines() if "data-paper" in line]
