@@ -114,7 +114,8 @@ def _taken_apart(of: Measured) -> Iterator[str]:
         f"**Outputs that start at 0** (D19). {idle}. The faithful model, started at the means: "
         f"{parts.standing(table, FROM_MEANS, FAITHFUL)}"
     )
-    yield f"**Keras 3** (D20), its RMSprop in the faithful model: {parts.standing(table, *pairs['D20'])}"
+    if "D20" in pairs:
+        yield f"**Keras 3** (D20), its RMSprop in the faithful model: {parts.standing(table, *pairs['D20'])}"
 
 
 def _types(of: Measured) -> Iterator[str]:
