@@ -15,6 +15,7 @@ import zarr
 
 from scgen_lib import data, preprocess
 from scgen_lib.data import checks, own
+from scgen_lib.data.opened import assembled
 from scgen_lib.data.stored import Stored, of_columns
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.files import expanded
@@ -200,13 +201,11 @@ def for_training(
     if model.key == "scgan":
         from scgen_lib.models.scgan.cells import process
 
-        if isinstance(cells.layers["counts"], Stored):
-            say(f"Reads the counts of {cells.n_obs:,} cells into memory, which the filters of scGAN need.")
-            counts = checks.get_counts(cells, allow_empty=True)
-            cells = anndata.AnnData(counts, obs=cells.obs, var=cells.var)
+        if choice.get("resolution") is not None and isinstance(cells.layers["counts"], Stored):
+            say(f"Reads the counts of {cells.n_obs:,} cells into memory, which their clusters need.")
         if not model.conditional:
-            one = pd.DataFrame({key: "all"}, index=cells.obs_names)
-            cells = anndata.AnnData(checks.get_counts(cells, allow_empty=True), obs=one, var=cells.var[[]])
+            bare = anndata.AnnData(obs=pd.DataFrame({key: "all"}, index=cells.obs_names), var=cells.var[[]])
+            cells = assembled(bare, None, {"counts": cells.layers["counts"]})
         found = process(cells, label_key=key, library_size=model.library_size, test_cells=0.0, **choice)
         return found, "what passes --min-genes, --min-cells and --min-class-size"
     found, why = checks.drop_empty(cells), "what has counts"

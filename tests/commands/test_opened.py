@@ -15,6 +15,7 @@ from scgen_lib import training
 from scgen_lib.commands import cells as of_file
 from scgen_lib.data import stored
 from scgen_lib.data.stored import Stored
+from scgen_lib.models.scgan import cells as of_scgan
 from scgen_lib.training import loop
 
 
@@ -160,7 +161,7 @@ def test_cells_are_simulated_of_a_file_that_is_opened(files, small, scgen, large
     read = large()
     for model, more, line in (
         ("cvae", [], "Uses 39 of 40 cells"),
-        ("scgan", ["--min-genes", 3], "Reads the counts of 40 cells into memory, which the filters of scGAN need.\n"),
+        ("scgan", ["--min-genes", 3], "Uses 39 of 40 cells and 14 of 15 genes: what passes --min-genes"),
     ):
         out = tmp_path / f"{model}.h5ad"
         code, _, beside = scgen(
@@ -169,6 +170,19 @@ def test_cells_are_simulated_of_a_file_that_is_opened(files, small, scgen, large
         assert code == 0, beside
         assert line in beside
         assert read(out).obs["kind"].tolist() == ["B", "B", "NK", "NK"]
+
+
+def test_scgan_reads_a_file_for_clusters_alone(files, small, scgen, large, tmp_path, monkeypatch):
+    # so few cells and genes have no clusters
+    monkeypatch.setattr(of_scgan, "cluster", lambda x, *_, **__: pd.Categorical(["0", "1"] * 20)[: x.shape[0]])
+    read, line = large(), "Reads the counts of 40 cells into memory, which their clusters need.\n"
+    given = ["simulate", "scgan", files / "counts.h5ad", tmp_path / "out.h5ad", *small["scgan"], "--min-genes", 3]
+    for more, reads in ((["--no-conditional"], False), (["--resolution", 0.5], True)):
+        code, said, beside = scgen(*given, "--cells", 4, *more)
+        assert code == 0, beside
+        assert (line in beside) == reads
+        assert "4 cells × 14 genes" in said
+        assert read(tmp_path / "out.h5ad").layers["counts"].shape == (4, 14)
 
 
 # What is opened ------------------------------------------------------------------------------------------------------

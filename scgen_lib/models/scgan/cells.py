@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 
 from scgen_lib import data
 from scgen_lib.data import checks
-from scgen_lib.data.stored import Stored
+from scgen_lib.data.stored import Stored, of_columns
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.scgan.settings import ScGANSettings
 from scgen_lib.preprocess import LogNormaliser, Matrix
@@ -66,7 +66,9 @@ def process(
     Parameters
     ----------
     dataset
-        What `scgen_lib.data.load` takes, or cells × genes with raw counts in ``layers["counts"]`` (else ``X``).
+        What `scgen_lib.data.load` takes, or cells × genes with raw counts in ``layers["counts"]`` (else ``X``), which
+        `scgen_lib.data.open_backed` may have left on disk: filters and split walk over them block by block; clusters
+        alone need them in memory.
     label_key
         Column of ``obs`` with the classes, or the one to write clusters into.
 
@@ -74,10 +76,11 @@ def process(
     -------
     AnnData
         Scaled expression in ``X`` (float32, no logarithm), raw counts in ``layers["counts"]``, CSR where the counts
-        were; ``obs``: classes (categorical, in the order of their codes), "scgan_split" (train, valid or test) and
-        "scgan_total", the raw library size over the genes that are left; ``uns["scgan"]``: "prior", the share of every
-        class in the training cells, in the order of the codes, "cells" of every part, "library_size", and what was
-        "dropped": numbers of "cells" and "genes", names of "classes".
+        were; counts on disk stay there, and ``X`` is left out, since a training scales its mini-batches; ``obs``:
+        classes (categorical, in the order of their codes), "scgan_split" (train, valid or test) and "scgan_total", the
+        raw library size over the genes that are left; ``uns["scgan"]``: "prior", the share of every class in the
+        training cells, in the order of the codes, "cells" of every part, "library_size", and what was "dropped":
+        numbers of "cells" and "genes", names of "classes".
 
     Raises
     ------
@@ -87,46 +90,49 @@ def process(
         More cells asked for than there are, or classes in a column that is written here.
     """
     checks.check_label_key(label_key, OWN_SPLIT, OWN_TOTAL)
-    cells = (dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset)).copy()
+    cells = data.selected(dataset if isinstance(dataset, anndata.AnnData) else data.load(dataset))
     cells.var_names_make_unique()
-    before, cells.raw = cells.shape, None
-    cells.X = checks.get_counts(cells, allow_empty=True)
+    before, counts = cells.shape, checks.get_counts(cells, allow_empty=True, stored=True)
+    cells.raw, cells.X, cells.layers["counts"] = None, None, counts
     if resolution is not None and cluster_first:
-        cells.obs[label_key] = cluster(cells.X, resolution, seed=split_seed)
-    kept = checks.totals(cells.X > 0) >= min_genes
-    genes = checks.totals(cells.X[kept] > 0, 0) >= min_cells
+        cells.obs[label_key] = cluster(counts, resolution, seed=split_seed)
+    kept = checks.totals(_detected(counts)) >= min_genes
+    genes = checks.totals(_detected(counts[kept]), 0) >= min_cells
     # A gene filter can leave a cell without counts, which no factor brings to a library size.
-    kept[kept] = checks.totals(cells.X[kept][:, genes]) > 0
+    kept[kept] = checks.totals(of_columns(counts[kept], np.flatnonzero(genes))) > 0
     if not kept.any() or not genes.any():
         raise DataError(
             f"expected cells with {min_genes} genes and genes in {min_cells} cells, got none among {before[0]} cells × "
             f"{before[1]} genes: lower min_genes and min_cells"
         )
-    cells = cells[kept, genes].copy()
+    cells = data.selected(cells, kept, genes)
     if resolution is not None and not cluster_first:
-        cells.obs[label_key] = cluster(cells.X, resolution, seed=split_seed)
+        cells.obs[label_key] = cluster(cells.layers["counts"], resolution, seed=split_seed)
     labels = checks.check_labels(cells, label_key, min_classes=1)
     sizes = pd.Series(labels).value_counts(sort=False)
     small = list(sizes.index[sizes < min_class_size])
     large = ~np.isin(labels, small)
     if not large.any():
         raise DataError(f"expected a class with {min_class_size} cells, got {sizes.max()} at most: lower it")
-    cells = cells[large].copy()
+    cells = data.selected(cells, large)
     cells.obs[label_key] = labels[large].remove_unused_categories()
     groups = cells.obs[label_key] if stratify else np.zeros(cells.n_obs, int)
     part = stratified_split(groups, valid_cells, test_cells, seed=split_seed, round_down=round_down)
+    counts = cells.layers["counts"]
     if n_top_genes is not None:
-        chosen = LogNormaliser(min_cells=1, n_hvg=n_top_genes).fit(cells.X[part == "train"]).genes
-        full = checks.totals(cells.X[:, chosen]) > 0
-        cells, part = cells[full, chosen].copy(), part[full]
+        chosen = np.array(LogNormaliser(min_cells=1, n_hvg=n_top_genes).fit(counts[part == "train"]).genes)
+        full = checks.totals(of_columns(counts, chosen)) > 0
+        cells, part = data.selected(cells, full, chosen), part[full]
+        counts = cells.layers["counts"]
     train = cells.obs[label_key][part == "train"].value_counts(sort=False)
     if (train == 0).any():
         raise DataError(
             f"expected training cells of every class, got none of {train.index[train == 0][0]!r}: raise min_class_size"
         )
     cells.obs[OWN_SPLIT] = pd.Categorical(part, categories=list(SPLIT))
-    cells.obs[OWN_TOTAL] = checks.totals(cells.X)
-    cells.layers["counts"], cells.X = cells.X, scaled(cells.X, library_size)
+    cells.obs[OWN_TOTAL] = checks.totals(counts)
+    if not isinstance(counts, Stored):
+        cells.X = scaled(counts, library_size)
     cells.uns["scgan"] = {
         "prior": (train / train.sum()).to_numpy(),
         "cells": {name: int((part == name).sum()) for name in SPLIT},
@@ -138,6 +144,11 @@ def process(
         },
     }
     return cells
+
+
+def _detected(counts: Matrix) -> Matrix:
+    """Say which genes are detected in which cells."""
+    return counts.map(lambda x: x > 0) if isinstance(counts, Stored) else counts > 0
 
 
 def training_cells(adata: anndata.AnnData) -> np.ndarray:
@@ -185,7 +196,7 @@ def cluster(
     Parameters
     ----------
     counts
-        Raw counts, cells × genes (N, G).
+        Raw counts, cells × genes (N, G); those on disk are read.
     seed
         Of the components and of the order in which the nodes move.
 
@@ -207,6 +218,7 @@ def cluster(
     import networkx as nx
     import scanpy as sc
 
+    counts = counts.to_memory() if isinstance(counts, Stored) else counts
     cells = anndata.AnnData(sp.csr_matrix(counts, dtype="float32"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scanpy tells of its own plans

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 
+from scgen_lib.data import open_backed, stored
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.scgan.cells import SPLIT, cluster, process, scaled, stratified_split
 
@@ -83,6 +84,33 @@ def test_variable_genes_are_chosen_by_training_cells_and_scaled_to_the_library_s
     x[changed.obs_names.get_indexer(test)] = np.roll(x[changed.obs_names.get_indexer(test)], 7, axis=0)
     changed.X = sp.csr_matrix(x)
     assert list(process(changed, n_top_genes=12).var_names) == list(cells.var_names)
+
+
+@pytest.mark.parametrize("options", [{}, {"n_top_genes": 20}, {"min_class_size": 40, "min_genes": 20, "min_cells": 50}])
+def test_cells_on_disk_stay_there_and_are_those_in_memory(adata, tmp_path, monkeypatch, options):
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 5000)
+    opened = open_backed(tmp_path / "cells.h5ad")
+    read = process(adata, **options)
+    monkeypatch.setattr(stored, "IN_MEMORY_BYTES", 0)
+    found = process(opened, **options)
+    assert isinstance(found.layers["counts"], stored.Stored)
+    assert found.X is None
+    pd.testing.assert_frame_equal(found.obs, read.obs)
+    pd.testing.assert_frame_equal(found.var, read.var)
+    assert str(found.uns["scgan"]) == str(read.uns["scgan"])
+    assert (found.layers["counts"].to_memory() != read.layers["counts"]).nnz == 0
+    assert opened.X is not None
+
+
+def test_clusters_of_cells_on_disk_are_those_in_memory(adata, tmp_path, monkeypatch):
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    options = {"resolution": 0.3, "label_key": "clusters"}
+    read = process(adata, **options)
+    monkeypatch.setattr(stored, "IN_MEMORY_BYTES", 0)
+    found = process(open_backed(tmp_path / "cells.h5ad"), **options)
+    assert found.obs["clusters"].tolist() == read.obs["clusters"].tolist()
+    assert isinstance(found.layers["counts"], stored.Stored)
 
 
 def test_small_classes_are_dropped_and_named(adata):
