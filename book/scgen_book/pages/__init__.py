@@ -147,9 +147,17 @@ def _chapters(contents: Mapping) -> Iterator[dict]:
 
 def datasets() -> str:
     """Return the table of the public data sets in Markdown."""
+    import pandas as pd
+
     from scgen_lib import data
 
-    table = data.datasets().astype(object).fillna("?")
-    return markdown.table(
-        list(table.columns), [[markdown.escape(str(cell)) for cell in row] for row in table.itertuples(index=False)]
-    )
+    def number(n: int) -> str:
+        return f"{n:,}" if n else "–"
+
+    rows = []
+    for entry in data.datasets().itertuples(index=False):
+        size = "?" if pd.isna(entry.bytes) else f"{entry.bytes / 1e6:.1f}"
+        source = ". ".join(map(markdown.escape, (entry.accession, entry.licence, entry.citation)))
+        name = f"`{entry.name}`<br>{markdown.escape(entry.title)}"
+        rows.append([name, *map(number, (entry.cells, entry.genes, entry.labels)), entry.values, size, source])
+    return markdown.table(["data set", "cells", "genes", "types", "values", "MB", "accession, licence, citation"], rows)
