@@ -9,7 +9,7 @@ import pandas as pd
 
 from scgen_book import experiments, plots
 from scgen_book.chapters import comparisons
-from scgen_book.experiments import paired, summaries
+from scgen_book.experiments import paired, recorded, summaries
 from scgen_book.experiments.denoising.cases import Case, DenoisingSettings
 from scgen_book.experiments.denoising.comparison import EXPERIMENT, GROUPS, NAMES
 from scgen_book.experiments.protocol import Metric
@@ -89,7 +89,9 @@ def rules() -> "Styler":
 
 
 def described(settings: Mapping[str, Any]) -> "Styler":
-    """Return the data sets of a run: sizes at its seed, after the choice of genes, and what is known of the truth.
+    """Return the data sets of a page: sizes at its seed, after the choice of genes, and what is known of the truth.
+
+    Those of the record alone (`experiments.recorded.further`) are described as they are there.
 
     Parameters
     ----------
@@ -104,10 +106,12 @@ def described(settings: Mapping[str, Any]) -> "Styler":
     values = experiments.complete("denoising", settings)
     chosen = experiments.settings_of(EXPERIMENT, values)
     DenoisingSettings(**chosen)  # refused before the first is loaded
-    lines = []
-    for name in values["datasets"]:
+    asked, lines = dict.fromkeys(values["datasets"], chosen), []
+    if more := recorded.further(EXPERIMENT.name, values):
+        asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
+    for name, own in asked.items():
         try:
-            lines.append({"data": name} | _sizes(experiments.case(EXPERIMENT, name, values["seed"], chosen)))
+            lines.append({"data": name} | _sizes(experiments.case(EXPERIMENT, name, values["seed"], own)))
         except errors.InputError as error:
             lines.append({"data": name, "known": f"not at hand: {error}"})
     return comparisons.top_left(pd.DataFrame(lines).fillna("–"))

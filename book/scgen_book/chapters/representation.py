@@ -46,20 +46,10 @@ RIVALS = (*PAPERS, "pca", "umap", "umap_2", "scvi")
 JUDGED = {name: METRICS[name] for name in ("nmi", "ari")}
 
 
-def further(settings: Mapping[str, Any]) -> list[str]:
-    """Return the data sets that an edition of the book shows of the record beside those of the run."""
-    kept = recorded.of(EXPERIMENT.name).wide if recorded.of_the_book(settings) else None
-    if kept is None or kept.empty:
-        return []
-    kept = kept[kept["method"].isin(settings["methods"])]
-    seeds = kept.pivot_table("seed", "dataset", "method", aggfunc="nunique", fill_value=0, sort=False).min(axis=1)
-    return [name for name in seeds.index[seeds >= FEWEST] if name not in settings["datasets"]]
-
-
 def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the data sets of a page, at its first seed, and where the labels of those that are at hand come from.
 
-    Those of the record alone (`further`) are described as they are there.
+    Those of the record alone (`experiments.recorded.further`) are described as they are there.
 
     Parameters
     ----------
@@ -75,7 +65,7 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
     chosen = experiments.settings_of(EXPERIMENT, values)
     RepresentationSettings(**chosen)  # refused before the first is loaded
     asked = dict.fromkeys(values["datasets"], chosen)
-    if more := further(values):
+    if more := recorded.further(EXPERIMENT.name, values):
         asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
     lines: dict[str, dict[str, str]] = {}
     kinds: dict[str, str] = {}
@@ -83,7 +73,7 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
         try:
             case = experiments.case(EXPERIMENT, name, values["seeds"][0], own)
         except Exception as error:  # whatever it is, the page goes on with the others
-            lines[name] = {"labels": f"not run: {error}"}
+            lines[name] = {"labels": f"{'not run' if name in values['datasets'] else 'not at hand'}: {error}"}
             continue
         kinds[name] = case.truth
         left_out = ", ".join(f"{n:,} {reason}" for reason, n in case.left_out.items() if n)
@@ -101,7 +91,7 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
 
 def shown(found: Rows, settings: Mapping[str, Any], kinds: Mapping[str, str]) -> tuple[Rows, dict[str, str]]:
     """Return the rows that the page shows, of the record where it has the seeds, and the kinds of their data sets."""
-    rows = recorded.shown(found, settings, further(settings))
+    rows = recorded.shown(found, settings, recorded.further(EXPERIMENT.name, settings))
     there = comparisons.named(rows, "dataset")
     return rows, {name: kind for name, kind in kinds.items() if name in there}
 

@@ -49,6 +49,25 @@ def shown(found: Rows, values: Mapping[str, Any], datasets: Iterable[str] = ()) 
     return Rows(found.experiment, [], None, [row for row in kept if row["dataset"] in names])
 
 
+def further(name: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the data sets that an edition of the book shows of the record beside those of a comparison's run.
+
+    They are those with three seeds or more of each of the asked methods that were run on them.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    values
+        The parameters of the chapter, with "datasets" and "methods".
+    """
+    seeds: dict[str, Counter] = {}
+    for row in of(name).rows if of_the_book(values) else ():
+        if row["method"] in values["methods"] and row["dataset"] not in values["datasets"]:
+            seeds.setdefault(row["dataset"], Counter())[row["method"]] += 1
+    return [dataset for dataset, of_methods in seeds.items() if min(of_methods.values()) >= FEWEST]
+
+
 def page(shown: Rows, found: Rows, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a chapter with the settings and seeds of the rows that are shown.
 

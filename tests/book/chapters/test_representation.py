@@ -4,6 +4,7 @@ import pytest
 
 from scgen_book import record
 from scgen_book.chapters import representation
+from scgen_book.experiments import recorded
 from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT
 
@@ -51,13 +52,13 @@ def test_a_page_of_the_book_shows_further_data_sets_of_the_record(made_up, tmp_p
     kept = record.Record(tmp_path)
     monkeypatch.setattr(record, "current", lambda: kept)
     asked = {"datasets": ["blood"], "methods": ["dca", "pca", "scvi"], "edition": "quick"}
-    assert representation.further(asked) == []
+    assert recorded.further("representation", asked) == []
     three = {"dca": scores(0.5, 0.6, 0.7), "pca": scores(0.4, 0.4, 0.5)}
     two = {"dca": scores(0.5, 0.6), "pca": scores(0.4, 0.4, 0.5)}
     for row in made_up("representation", {"blood": three, "sim": three, "few": two}, SETTINGS).rows:
         kept.add(row, 1.0, {"batch": "made up"})
-    assert representation.further(asked) == ["sim"]
-    assert representation.further(asked | {"edition": "own"}) == []
+    assert recorded.further("representation", asked) == ["sim"]
+    assert recorded.further("representation", asked | {"edition": "own"}) == []
     found, kinds = made_up("representation", {"blood": {"dca": scores(0.1)}}, SETTINGS), KINDS | {"few": "simulated"}
     rows, of = representation.shown(found, asked, kinds)
     assert ({row["dataset"] for row in rows.rows}, of) == ({"blood", "sim"}, KINDS)
