@@ -179,6 +179,14 @@ def fetch(file: File) -> Path:
     return local_file(file) or stored_file(file, cache_folder()) or download(file, cache_folder())
 
 
+def present(name: str) -> bool:
+    """Say whether a data set can be had without a download; what is not registered needs none."""
+    entry = DATASETS.get(name)
+    if entry is None or entry.shipped:
+        return True
+    return all(local_file(file) or stored_file(file, cache_folder()) for file in entry.sources)
+
+
 def download(file: File, folder: str | Path) -> Path:
     """Download a registered file to its place in ``folder``, under a temporary name until it is whole.
 

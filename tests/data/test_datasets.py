@@ -220,6 +220,18 @@ def test_an_absent_file_falls_through_to_a_download_that_happens_once(tiny, fold
     assert (folders / "cache" / "tiny" / "tiny one.csv").read_bytes() == TABLES["tiny one.csv"]
 
 
+def test_a_data_set_is_present_where_nothing_has_to_be_fetched(tiny, source):
+    assert registry.present("splat_g2")
+    assert not registry.present("tiny")
+    put(tiny)
+    (tiny / "tiny one.csv").unlink()
+    assert not registry.present("tiny")
+    data.load("tiny")
+    source.asked.clear()
+    assert registry.present("tiny")
+    assert source.asked == []
+
+
 def test_a_damaged_file_in_the_cache_is_fetched_again(tiny, folders, source):
     (folders / "cache" / "tiny").mkdir(parents=True)
     put(folders / "cache" / "tiny", tiny_truth=b"half")

@@ -15,6 +15,7 @@ from scgen_book.experiments.denoising.comparison import EXPERIMENT, GROUPS, NAME
 from scgen_book.experiments.protocol import Metric
 from scgen_book.experiments.rows import Rows
 from scgen_lib import errors
+from scgen_lib.data import registry
 from scgen_lib.metrics import denoising
 
 if TYPE_CHECKING:
@@ -107,9 +108,13 @@ def described(settings: Mapping[str, Any]) -> "Styler":
     chosen = experiments.settings_of(EXPERIMENT, values)
     DenoisingSettings(**chosen)  # refused before the first is loaded
     asked, lines = dict.fromkeys(values["datasets"], chosen), []
-    if more := recorded.further(EXPERIMENT.name, values):
+    more = recorded.further(EXPERIMENT.name, values)
+    if more:
         asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
     for name, own in asked.items():
+        if name in more and not registry.present(name):
+            lines.append({"data": name, "known": recorded.ELSEWHERE})
+            continue
         try:
             lines.append({"data": name} | _sizes(experiments.case(EXPERIMENT, name, values["seed"], own)))
         except errors.InputError as error:

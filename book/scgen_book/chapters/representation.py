@@ -13,6 +13,7 @@ from scgen_book.experiments import paired, recorded, summaries
 from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT, METRICS
 from scgen_book.experiments.rows import Rows
+from scgen_lib.data import registry
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
@@ -65,15 +66,19 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
     chosen = experiments.settings_of(EXPERIMENT, values)
     RepresentationSettings(**chosen)  # refused before the first is loaded
     asked = dict.fromkeys(values["datasets"], chosen)
-    if more := recorded.further(EXPERIMENT.name, values):
+    more = recorded.further(EXPERIMENT.name, values)
+    if more:
         asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
     lines: dict[str, dict[str, str]] = {}
     kinds: dict[str, str] = {}
     for name, own in asked.items():
+        if name in more and not registry.present(name):
+            lines[name] = {"labels": recorded.ELSEWHERE}
+            continue
         try:
             case = experiments.case(EXPERIMENT, name, values["seeds"][0], own)
         except Exception as error:  # whatever it is, the page goes on with the others
-            lines[name] = {"labels": f"{'not run' if name in values['datasets'] else 'not at hand'}: {error}"}
+            lines[name] = {"labels": f"not run: {error}"}
             continue
         kinds[name] = case.truth
         left_out = ", ".join(f"{n:,} {reason}" for reason, n in case.left_out.items() if n)

@@ -9,6 +9,9 @@ from scgen_book.chance import FEWEST
 from scgen_book.experiments.protocol import METHOD
 from scgen_book.experiments.rows import Rows
 
+#: Said of a data set of the record that is not fetched for it.
+ELSEWHERE = "of the record; its files are not on this machine"
+
 
 def of(name: str) -> Rows:
     """Return the rows of an experiment that the record has, at the settings of the full edition."""

@@ -2,8 +2,10 @@
 
 import pytest
 
+from scgen_book import record
 from scgen_book.chapters import denoising
 from scgen_book.experiments.denoising.cases import DenoisingSettings
+from scgen_lib.data import registry
 
 SETTINGS = DenoisingSettings(max_cells=60, genes=40).values()
 
@@ -44,6 +46,20 @@ def test_data_sets_are_described_and_one_that_is_not_at_hand_has_its_reason():
     assert table.loc["splat_g2", "zeros that are dropouts"].endswith("%")
     assert table.loc["absent.h5ad", "known"].startswith("not at hand: ")
     assert table.loc["absent.h5ad", "cells"] == "–"
+
+
+def test_a_data_set_of_the_record_is_not_fetched_to_be_described(made_up, tmp_path, monkeypatch):
+    kept = record.Record(tmp_path)
+    monkeypatch.setattr(record, "current", lambda: kept)
+    monkeypatch.setattr(registry, "present", lambda name: name != "rnamix_celseq2")
+    values = {"datasets": ["splat_g2"], "methods": ["observed"], "seeds": [0], "seed": 0, "max_cells": 60, "genes": 40}
+    errors = {name: {"observed": {"mse": [1.0, 2.0, 3.0]}} for name in ("splat_g6_nodrop", "rnamix_celseq2")}
+    for row in made_up("denoising", errors, DenoisingSettings(genes=30, max_cells=50).values()).rows:
+        kept.add(row, 1.0, {"batch": "made up"})
+    table = denoising.described(values | {"edition": "quick"}).data.set_index("data")
+    assert table["cells"].tolist() == ["60", "50", "–"]
+    assert table.loc["rnamix_celseq2", "known"] == "of the record; its files are not on this machine"
+    assert denoising.described(values).data["data"].tolist() == ["splat_g2"]
 
 
 def test_trainings_that_are_shorter_than_the_published_ones_are_named(found, made_up):
