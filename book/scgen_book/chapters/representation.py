@@ -29,6 +29,7 @@ NAMES = {
     "cvae_blind": "CVAE blind",
     "cvae_told": "CVAE told types",
     "pca": "PCA",
+    "pca_depth": "PCA, depth kept",
     "umap": "UMAP",
     "umap_2": "UMAP in 2-D",
     "scvi": "scVI",
@@ -216,7 +217,7 @@ def _of_a_dataset(found: Rows, d: str, kinds: Mapping[str, str]) -> list[str]:
         lines.append(
             f"**{d}**, codes that agree with the types better than the log counts that they were made from: {words}"
         )
-    for m, other in (("cvae_told", "cvae_blind"), ("dr_a_repaired", "dr_a_faithful")):
+    for m, other in (("cvae_told", "cvae_blind"), ("dr_a_repaired", "dr_a_faithful"), ("pca_depth", "pca")):
         if words := paired.standing(own, m, [other], JUDGED, NAMES, form=".2f"):
             lines.append(f"**{d}**, {NAMES[m]}, same seeds: {words}")
     return lines

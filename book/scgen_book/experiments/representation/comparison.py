@@ -83,9 +83,19 @@ def pca(case: Case, seed: int, settings: Mapping) -> np.ndarray:
     return _components(case, RepresentationSettings(**settings).z_dim, seed)[1]
 
 
+def pca_depth(case: Case, seed: int, settings: Mapping) -> np.ndarray:
+    """Principal components of ln(1 + x) of cells that are not scaled: what their depth makes of the codes."""
+    logs = (np.log1p(training.dense(cells.X)) for cells in (case.train, case.test))
+    return _projected(*logs, RepresentationSettings(**settings).z_dim, seed)[1]
+
+
 def _components(case: Case, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of training and test cells on n components, fewer where there are fewer, fixed on the training cells."""
-    train, test = _logs(case.train), _logs(case.test)
+    """Scores of training and test cells on n components of their logarithms, see `_projected`."""
+    return _projected(_logs(case.train), _logs(case.test), n, seed)
+
+
+def _projected(train: np.ndarray, test: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and test cells on n components, fewer where there are fewer, fixed on the training cells."""
     fitted = PCA(min(n, *train.shape), random_state=seed).fit(train)
     return fitted.transform(train), fitted.transform(test)
 
@@ -222,6 +232,7 @@ EXPERIMENT = Experiment(
         "cvae_blind": Method(cvae_blind),
         "cvae_told": Method(cvae_told),
         "pca": Method(pca, BASELINE),
+        "pca_depth": Method(pca_depth, BASELINE),
         "umap": Method(umap, BASELINE),
         "umap_2": Method(umap_2, BASELINE),
         "scvi": Method(scvi, BASELINE, needs="scvi"),

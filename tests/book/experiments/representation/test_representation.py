@@ -79,6 +79,14 @@ def test_codes_need_no_label(unlabelled, method):
     assert np.isfinite(codes).all()
 
 
+def test_the_depth_of_a_cell_moves_its_code_only_where_it_is_kept(case):
+    deeper = cases.Case(case.train, case.test.copy(), case.about, case.left_out)
+    deeper.test.X = deeper.test.X * 4
+    for method, moves in (("pca", False), ("pca_depth", True)):
+        one, other = (EXPERIMENT.methods[method].run(of, 0, SMALL) for of in (case, deeper))
+        assert np.allclose(one, other, atol=1e-4) != moves
+
+
 @pytest.mark.parametrize("method", sorted(TOLD))
 def test_a_method_that_is_told_the_labels_cannot_do_without(unlabelled, method):
     with pytest.raises((DataError, KeyError), match="cell_type"):
