@@ -91,7 +91,10 @@ def test_a_search_that_tells_nothing_apart_is_no_search(told, most, dca, word):
     assert any("mean of the gene" in takeaway for takeaway in found.takeaways)
 
 
-@pytest.mark.parametrize(("alone", "adds"), [(None, "not measured yet"), (0.5, "add to it"), (0.9, "add nothing")])
+@pytest.mark.parametrize(
+    ("alone", "adds"),
+    [(None, "not measured yet"), (0.5, "add to it with 10 numbers."), (0.9, "add nothing to it with 10 numbers.")],
+)
 def test_dr_a_is_held_against_principal_components_and_itself_without_adversaries(told, alone, adds):
     metric = "NMI, geometric, group9"
     means = {"faithful, K = 10": 0.74, "PCA, K = 10": 0.56, "UMAP, K = 10": 0.9}
@@ -101,6 +104,17 @@ def test_dr_a_is_held_against_principal_components_and_itself_without_adversarie
     assert found.word == YES
     assert adds in found.sentence
     assert "Against UMAP on the same cells DR-A is worse with 10 numbers." in found.takeaways
+
+
+@pytest.mark.parametrize(("alone", "words"), [(0.6, "add to"), (0.8, "take from"), (0.7, "change nothing")])
+def test_what_the_described_game_does_is_told_of_the_repaired_dr_a(told, alone, words):
+    metric = "NMI, geometric, group9"
+    means = {"faithful, K = 10": 0.74, "PCA, K = 10": 0.56, "repaired, K = 10": 0.7}
+    means |= {"repaired, no adversary, K = 10": alone}
+    told("dr_a.scores", {"zeisel_4000": {name: {metric: around(mean)} for name, mean in means.items()}})
+    (line,) = (line for line in answers.answer("dr_a").takeaways if "the repaired model" in line)
+    assert words in line
+    assert line.endswith(f": 0.71 with them, {alone + 0.008:.2f} without.")
 
 
 @pytest.mark.parametrize(("auc", "word"), [(0.55, YES), (0.99, NO)])
