@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scgen_book import names
 from scgen_book.claims import NOT_REPRODUCED, NOT_TESTED, PARTLY, REPRODUCED, SHAPES, Claim
 from scgen_book.verdicts import verdict
 
@@ -137,7 +138,7 @@ def words(table: "pd.DataFrame") -> "pd.DataFrame":
             "published": "–" if math.isnan(row.published) else f"{rounded(row.published, 6)}{unit}",
             "record": _measured(row.record_mean, row.record_sd, row.record_seeds),
             "this build": _measured(row.mean, row.sd, row.seeds),
-            "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": row.reason,
+            "verdict": f"{SHAPES[row.verdict]} {row.verdict}", "why": names.told(row.reason),
             "data": row.dataset, "where": row.where,
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -209,7 +209,6 @@ def _by_reason(table: "pd.DataFrame", figures: Collection[str] | None, seen: set
 def _table(table: "pd.DataFrame", figures: Collection[str] | None, seen: set[str], *, reasons: bool = True) -> str:
     heads, rows = ["claim", "published", "record", "this build", "verdict", "why"], []
     for row, text in zip(table.itertuples(), words(table).itertuples(index=False), strict=True):
-        text = text._replace(why=names.told(text.why))
         claim, published, recorded, build, _, why, data, where = map(markdown.escape, text)
         link = ""
         if figures is not None:
