@@ -106,10 +106,19 @@ class Record:
         self.rows[(table.stem, row["dataset"], row["method"], row["seed"], line["settings"])] = row
 
     def of(self, experiment: Experiment, settings: Mapping[str, Any] | None = None) -> list[dict]:
-        """Return the rows of an experiment as `experiments.row` returns them, of given settings only or of all."""
+        """Return the rows of an experiment as `experiments.row` returns them, of given settings only or of all.
+
+        A data set's rows stand together, by seed and in the order of the methods.
+        """
         name = None if settings is None else named(settings)
         found = [row for key, row in self.rows.items() if key[0] == experiment.name and name in (None, key[4])]
-        return [self._whole(experiment, row) for row in found if row["method"] in experiment.methods]
+        found = [row for row in found if row["method"] in experiment.methods]
+        datasets = dict.fromkeys(row["dataset"] for row in found)
+        # of a length that is not published a method is not listed
+        methods = dict.fromkeys([*experiment.methods, *(row["method"] for row in found)])
+        places = [{name: i for i, name in enumerate(names)} for names in (datasets, methods)]
+        found.sort(key=lambda row: (places[0][row["dataset"]], row["seed"], places[1][row["method"]]))
+        return [self._whole(experiment, row) for row in found]
 
     def _whole(self, experiment: Experiment, row: Mapping) -> dict:
         method = experiment.methods[row["method"]]

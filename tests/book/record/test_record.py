@@ -77,6 +77,13 @@ def test_a_row_is_as_its_experiment_knows_it(tmp_path):
     assert found["claims"]["silhouette"] == "dca.fig2.g2.zinb"
 
 
+def test_rows_of_a_seed_follow_the_order_of_the_methods(tmp_path):
+    methods = ("zinb", "observed", "true")
+    record = kept(tmp_path, *(row(seed, name, variant=None, claims={}) for seed in (1, 0) for name in methods))
+    found = [(of["seed"], of["method"]) for of in record.of(experiments.get("dca.figure2"))]
+    assert found == [(seed, name) for seed in (0, 1) for name in ("true", "observed", "zinb")]
+
+
 def test_values_that_a_claim_speaks_of_carry_their_settings(tmp_path):
     (found,) = kept(tmp_path, row()).claimed()
     assert found["claim"] == "dca.fig2.g2.zinb"
