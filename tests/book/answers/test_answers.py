@@ -149,5 +149,12 @@ def test_the_comparisons_count_and_rank(told):
     # of the data and the models that there are
     found = answers.answer("representation").sentence
     assert found.startswith("No: on 700 human blood cells the code of no model (DCA; DB-AAE) finds")
+    given = of("nmi", dca=0.5, db_aae=0.4, dr_a_faithful=0.02, pca=0.6, pca_depth=0.1, scvi=0.7)
+    told("representation", {"pbmc68k_reduced": given})
+    _, together, of_scvi, depth = answers.answer("representation").takeaways
+    assert together == "Against principal components DR-A; DCA and DB-AAE are worse on 700 human blood cells."
+    assert of_scvi == "Against principal components scVI is better on 700 human blood cells."
+    assert depth.startswith("On 700 human blood cells the depth of the cells decides: ")
+    assert depth.endswith("have an NMI of 0.11, of scaled ones 0.61.")
     told("simulation", {"splat_g6": of("rf_auc", scgan=0.99, cvae_faithful=0.6, nb_per_type=0.7, real=0.5)})
     assert answers.answer("simulation").word == PARTLY
