@@ -185,8 +185,7 @@ class LogNormaliser:
 
     def fit(self, counts: Matrix) -> "LogNormaliser":
         """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse."""
-        stored = isinstance(counts, Stored)
-        cells = counts.map(lambda x: x > 0).sums.genes if stored else np.asarray((counts > 0).sum(axis=0)).ravel()
+        cells = checks.totals(checks.detected(counts), 0)
         self.detected = np.flatnonzero(cells >= self.min_cells).tolist()
         if not self.detected:
             raise DataError(

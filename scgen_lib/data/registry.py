@@ -176,7 +176,11 @@ def _hash(path: Path, algorithm: str) -> str:
 
 def fetch(file: File) -> Path:
     """Return a local path of a registered file: ``SCGEN_DATA_DIR`` first, then the cache, then its source."""
-    return local_file(file) or stored_file(file, cache_folder()) or download(file, cache_folder())
+    return _at_hand(file) or download(file, cache_folder())
+
+
+def _at_hand(file: File) -> Path | None:
+    return local_file(file) or stored_file(file, cache_folder())
 
 
 def present(name: str) -> bool:
@@ -184,7 +188,7 @@ def present(name: str) -> bool:
     entry = DATASETS.get(name)
     if entry is None or entry.shipped:
         return True
-    return all(local_file(file) or stored_file(file, cache_folder()) for file in entry.sources)
+    return all(map(_at_hand, entry.sources))
 
 
 def download(file: File, folder: str | Path) -> Path:

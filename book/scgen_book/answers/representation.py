@@ -2,7 +2,7 @@
 
 from scgen_book.answers import BETTER, EQUAL, NO, PARTLY, WORSE, YES, Answer, Seen, nothing, number, places, where
 from scgen_book.answers.comparisons import NAMES
-from scgen_book.names import people
+from scgen_book.names import listed, people
 
 MODELS = ("dr_a_faithful", "dca", "db_aae", "cvae_blind")
 NMI = "nmi"
@@ -54,15 +54,14 @@ def _best(rows: Seen) -> str | None:
 def _standing(models: list[str], found: dict[str, str]) -> str | None:
     if not found:
         return None
-    *names, last = (NAMES[model] for model in models)
-    name = f"{'; '.join(names)} and {last}" if names else last
-    name += "," if "," in last else ""  # which ends what is added to it
+    name = listed([NAMES[model] for model in models])
+    name += "," if "," in NAMES[models[-1]] else ""  # which ends what is added to it
     parts = [
         f"{words} {places(found, outcome)}"
         for outcome, words in ((BETTER, "better"), (WORSE, "worse"), (EQUAL, "no different"))
         if outcome in found.values()
     ]
-    return f"Against principal components {name} {'are' if names else 'is'} {', '.join(parts)}."
+    return f"Against principal components {name} {'are' if models[1:] else 'is'} {', '.join(parts)}."
 
 
 def _depth(rows: Seen) -> str | None:

@@ -15,7 +15,6 @@ from scgen_book.experiments.denoising.comparison import EXPERIMENT, GROUPS, NAME
 from scgen_book.experiments.protocol import Metric
 from scgen_book.experiments.rows import Rows
 from scgen_lib import errors
-from scgen_lib.data import registry
 from scgen_lib.metrics import denoising
 
 if TYPE_CHECKING:
@@ -107,12 +106,9 @@ def described(settings: Mapping[str, Any]) -> "Styler":
     values = experiments.complete("denoising", settings)
     chosen = experiments.settings_of(EXPERIMENT, values)
     DenoisingSettings(**chosen)  # refused before the first is loaded
-    asked, lines = dict.fromkeys(values["datasets"], chosen), []
-    more = recorded.further(EXPERIMENT.name, values)
-    if more:
-        asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
-    for name, own in asked.items():
-        if name in more and not registry.present(name):
+    lines = []
+    for name, own in recorded.described(EXPERIMENT.name, values, chosen).items():
+        if own is None:
             lines.append({"data": name, "known": recorded.ELSEWHERE})
             continue
         try:

@@ -13,7 +13,6 @@ from scgen_book.experiments import paired, recorded, summaries
 from scgen_book.experiments.representation.cases import PUBLISHED, RepresentationSettings
 from scgen_book.experiments.representation.comparison import EXPERIMENT, METRICS
 from scgen_book.experiments.rows import Rows
-from scgen_lib.data import registry
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
@@ -66,14 +65,10 @@ def described(settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]
     values = experiments.complete("representation", settings)
     chosen = experiments.settings_of(EXPERIMENT, values)
     RepresentationSettings(**chosen)  # refused before the first is loaded
-    asked = dict.fromkeys(values["datasets"], chosen)
-    more = recorded.further(EXPERIMENT.name, values)
-    if more:
-        asked |= dict.fromkeys(more, recorded.of(EXPERIMENT.name).rows[0]["settings"])
     lines: dict[str, dict[str, str]] = {}
     kinds: dict[str, str] = {}
-    for name, own in asked.items():
-        if name in more and not registry.present(name):
+    for name, own in recorded.described(EXPERIMENT.name, values, chosen).items():
+        if own is None:
             lines[name] = {"labels": recorded.ELSEWHERE}
             continue
         try:

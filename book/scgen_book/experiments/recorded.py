@@ -8,6 +8,7 @@ from scgen_book import experiments, record
 from scgen_book.chance import FEWEST
 from scgen_book.experiments.protocol import METHOD
 from scgen_book.experiments.rows import Rows
+from scgen_lib.data import registry
 
 #: Said of a data set of the record that is not fetched for it.
 ELSEWHERE = "of the record; its files are not on this machine"
@@ -69,6 +70,25 @@ def further(name: str, values: Mapping[str, Any]) -> list[str]:
         if row["method"] in values["methods"] and row["dataset"] not in values["datasets"]:
             seeds.setdefault(row["dataset"], Counter())[row["method"]] += 1
     return [dataset for dataset, of_methods in seeds.items() if min(of_methods.values()) >= FEWEST]
+
+
+def described(name: str, values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
+    """Return the data sets of a comparison's page, each with the settings by which it is described.
+
+    Those of the record alone (`further`) have its settings, or None where their files are not on this machine: nothing
+    is fetched for them.
+
+    Parameters
+    ----------
+    name, values
+        As in `further`.
+    own
+        Settings of the run's data sets.
+    """
+    found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(values["datasets"], own)
+    for dataset in further(name, values):
+        found[dataset] = of(name).rows[0]["settings"] if registry.present(dataset) else None
+    return found
 
 
 def page(shown: Rows, found: Rows, values: Mapping[str, Any]) -> dict[str, Any]:

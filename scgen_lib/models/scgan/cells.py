@@ -96,8 +96,8 @@ def process(
     cells.raw, cells.X, cells.layers["counts"] = None, None, counts
     if resolution is not None and cluster_first:
         cells.obs[label_key] = cluster(counts, resolution, seed=split_seed)
-    kept = checks.totals(_detected(counts)) >= min_genes
-    genes = checks.totals(_detected(counts[kept]), 0) >= min_cells
+    kept = checks.totals(checks.detected(counts)) >= min_genes
+    genes = checks.totals(checks.detected(counts[kept]), 0) >= min_cells
     # A gene filter can leave a cell without counts, which no factor brings to a library size.
     kept[kept] = checks.totals(of_columns(counts[kept], np.flatnonzero(genes))) > 0
     if not kept.any() or not genes.any():
@@ -144,11 +144,6 @@ def process(
         },
     }
     return cells
-
-
-def _detected(counts: Matrix) -> Matrix:
-    """Say which genes are detected in which cells."""
-    return counts.map(lambda x: x > 0) if isinstance(counts, Stored) else counts > 0
 
 
 def training_cells(adata: anndata.AnnData) -> np.ndarray:
