@@ -13,14 +13,15 @@ from scgen_book.experiments.protocol import METHOD
 from scgen_book.experiments.rows import Rows
 
 
-def origin(shown: Rows, found: Rows) -> str:
+def origin(shown: Rows, found: Rows | None = None) -> str:
     """Say in Markdown whether rows are of the record or of this run, over how many seeds, and at which settings.
 
     Parameters
     ----------
     shown, found
-        What is shown (`experiments.recorded.shown`), and the rows of the run.
+        What is shown (`experiments.recorded.shown`), and the rows of the run; None: the same.
     """
+    found = shown if found is None else found
     seeds = len({row["seed"] for row in shown.rows if row["role"] == METHOD and row["status"] == "ok"})
     words = f"{seeds} seed{'s' * (seeds != 1)}"
     if shown is found and (found.own or not found):

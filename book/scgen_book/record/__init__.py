@@ -113,11 +113,10 @@ class Record:
         name = None if settings is None else named(settings)
         found = [row for key, row in self.rows.items() if key[0] == experiment.name and name in (None, key[4])]
         found = [row for row in found if row["method"] in experiment.methods]
-        datasets = dict.fromkeys(row["dataset"] for row in found)
         # of a length that is not published a method is not listed
-        methods = dict.fromkeys([*experiment.methods, *(row["method"] for row in found)])
-        places = [{name: i for i, name in enumerate(names)} for names in (datasets, methods)]
-        found.sort(key=lambda row: (places[0][row["dataset"]], row["seed"], places[1][row["method"]]))
+        methods = list(dict.fromkeys([*experiment.methods, *(row["method"] for row in found)]))
+        datasets = list(dict.fromkeys(row["dataset"] for row in found))
+        found.sort(key=lambda row: (datasets.index(row["dataset"]), row["seed"], methods.index(row["method"])))
         return [self._whole(experiment, row) for row in found]
 
     def _whole(self, experiment: Experiment, row: Mapping) -> dict:
