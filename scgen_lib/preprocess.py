@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy.special import gammaln
 
 from scgen_lib.data import checks
-from scgen_lib.data.stored import Stored, per_cell
+from scgen_lib.data.stored import Stored, detected, per_cell
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.variable_genes import highest_variance as highest_variance
 from scgen_lib.variable_genes import seurat_dispersions
@@ -185,7 +185,7 @@ class LogNormaliser:
 
     def fit(self, counts: Matrix) -> "LogNormaliser":
         """Choose the genes by training counts, cells × genes (N, G); CSR stays sparse."""
-        cells = checks.totals(checks.detected(counts), 0)
+        cells = checks.totals(detected(counts), 0)
         self.detected = np.flatnonzero(cells >= self.min_cells).tolist()
         if not self.detected:
             raise DataError(

@@ -328,11 +328,6 @@ def totals(x: Matrix, axis: int = 1) -> np.ndarray:
     return np.asarray(x.sum(axis=axis, dtype=np.float64)).ravel()
 
 
-def detected(x: Matrix) -> Matrix:
-    """Say which genes are detected in which cells, (N, G) bool; on disk where the counts are."""
-    return x.map(lambda block: block > 0) if isinstance(x, Stored) else x > 0
-
-
 def _values(x: np.ndarray | csr_matrix) -> np.ndarray:
     """Values of a matrix, without the zeros that a sparse one leaves out."""
     return x if isinstance(x, np.ndarray) else x.data

@@ -275,6 +275,11 @@ def of_columns(x: Block | Stored, positions: np.ndarray) -> Block | Stored:
     return x.columns(positions) if isinstance(x, Stored) else x[:, positions]
 
 
+def detected(x: Block | Stored) -> Block | Stored:
+    """Say which genes are detected in which cells, (N, G) bool; on disk where the counts are."""
+    return x.map(lambda block: block > 0) if isinstance(x, Stored) else x > 0
+
+
 def are_counts(values: np.ndarray) -> bool:
     """Say whether all values are finite integers of 0 or more."""
     if values.dtype.kind not in "if":

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 
 from scgen_lib import data
 from scgen_lib.data import checks
-from scgen_lib.data.stored import Stored, of_columns
+from scgen_lib.data.stored import Stored, detected, of_columns
 from scgen_lib.errors import DataError, ParameterError
 from scgen_lib.models.scgan.settings import ScGANSettings
 from scgen_lib.preprocess import LogNormaliser, Matrix
@@ -96,8 +96,8 @@ def process(
     cells.raw, cells.X, cells.layers["counts"] = None, None, counts
     if resolution is not None and cluster_first:
         cells.obs[label_key] = cluster(counts, resolution, seed=split_seed)
-    kept = checks.totals(checks.detected(counts)) >= min_genes
-    genes = checks.totals(checks.detected(counts[kept]), 0) >= min_cells
+    kept = checks.totals(detected(counts)) >= min_genes
+    genes = checks.totals(detected(counts[kept]), 0) >= min_cells
     # A gene filter can leave a cell without counts, which no factor brings to a library size.
     kept[kept] = checks.totals(of_columns(counts[kept], np.flatnonzero(genes))) > 0
     if not kept.any() or not genes.any():
@@ -217,8 +217,8 @@ def cluster(
     cells = anndata.AnnData(sp.csr_matrix(counts, dtype="float32"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scanpy tells of its own plans
-        detected = int((checks.totals(cells.X, 0) > 0).sum())
-        sc.pp.recipe_zheng17(cells, n_top_genes=min(1000, detected))
+        n_genes = int((checks.totals(cells.X, 0) > 0).sum())
+        sc.pp.recipe_zheng17(cells, n_top_genes=min(1000, n_genes))
         sc.pp.pca(cells, n_comps=min(50, min(cells.shape) - 1), random_state=seed)
     # scanpy counts a cell among its 15 neighbours
     near = kneighbors_graph(cells.obsm["X_pca"], min(14, cells.n_obs - 1))
