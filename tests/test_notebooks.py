@@ -16,7 +16,7 @@ from scgen_lib.errors import ParameterError
 NOTEBOOKS = sorted((provenance.ROOT / "notebooks").glob("*.ipynb"))
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 #: The others run with the tests that take longer: what they compute are rows, which have tests of their own.
-EXECUTED = ("dca",)
+EXECUTED = ("denoising",)
 
 
 def test_there_are_notebooks():

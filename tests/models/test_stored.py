@@ -87,7 +87,7 @@ def fitted(cells):
     return fitted
 
 
-@pytest.mark.parametrize("name", ["dca", "db_aae of few genes", "cvae"])
+@pytest.mark.parametrize("name", ["dca", "db_aae of few genes", pytest.param("cvae", marks=pytest.mark.slow)])
 def test_cells_on_disk_train_as_in_memory_in_one_order(name, cells, backed, monkeypatch):
     for module in (training, loop):
         monkeypatch.setattr(module, "shuffling", lambda x: training.shuffled)
@@ -98,7 +98,9 @@ def test_cells_on_disk_train_as_in_memory_in_one_order(name, cells, backed, monk
     np.testing.assert_allclose(disk.denoise(cells), memory.denoise(cells), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dca", "db_aae", "cvae", "dr_a", "scgan"])
+@pytest.mark.parametrize(
+    "name", ["dca", "scgan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("db_aae", "cvae", "dr_a"))]
+)
 def test_a_training_on_disk_is_that_of_its_seed(name, backed, fitted):
     first, second = (SMALL[name]().fit(backed, **FIT[name]) for _ in range(2))
     assert first.history == second.history

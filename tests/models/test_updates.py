@@ -218,8 +218,11 @@ def test_the_two_rules_part_where_gradients_are_small(monkeypatch, adata):
     [
         DCA(hidden=(8, 4, 8), learning_rate=1e30, batchnorm=False),
         DBAAE(hidden=(16, 12), latent_dim=6, disc_hidden=8, learning_rate=1e30),
-        DRA(latent_dim=3, hidden=[12], disc_hidden=[8], learning_rate=1e30, adv_learning_rate=1e30),
-        CVAE(filters=4, hidden=4, learning_rate=0.1, beta=1e38),
+        pytest.param(
+            DRA(latent_dim=3, hidden=[12], disc_hidden=[8], learning_rate=1e30, adv_learning_rate=1e30),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(CVAE(filters=4, hidden=4, learning_rate=0.1, beta=1e38), marks=pytest.mark.slow),
         ScGAN(gen_layers=[6, 5], critic_layers=[7, 5], latent_dim=3, lr_initial=1e30),
     ],
     ids=lambda model: type(model).__name__,

@@ -59,7 +59,10 @@ def test_a_pool_holds_runs_of_neighbours_in_no_order(on_disk):
     assert neighbours < 0.2
 
 
-@pytest.mark.parametrize("order", [None, training.in_file_order, training.shuffled])
+@pytest.mark.parametrize(
+    "order",
+    [None, *(pytest.param(order, marks=pytest.mark.slow) for order in (training.in_file_order, training.shuffled))],
+)
 def test_updates_are_those_of_memory_to_the_bit(arrays, on_disk, order, monkeypatch, run, assert_same):
     monkeypatch.setattr(loop, "RESIDENT_BYTES", 0)
     options = {"rows": np.arange(43), "validation_rows": np.arange(43, 50)}

@@ -178,7 +178,9 @@ def test_the_weight_of_the_game_scales_the_steps_although_adam_cancels_a_factor_
     np.testing.assert_allclose(steps[1], 0.1 * steps[0], atol=2e-7)
 
 
-@pytest.mark.parametrize(("g_iter", "turns"), [(2, 8), (3, 6), (1, 12)])
+@pytest.mark.parametrize(
+    ("g_iter", "turns"), [(2, 8), *(pytest.param(*of, marks=pytest.mark.slow) for of in ((3, 6), (1, 12)))]
+)
 def test_d1_and_encoder_take_turns_that_start_anew_every_epoch(g_iter, turns, traced):
     net, data = compiled("repaired", g_iter=g_iter, hidden=[4], disc_hidden=[4]), batch(n=4)
     step = tf.function(net.batch_step, autograph=False)
@@ -289,12 +291,17 @@ def test_guards_bound_the_variances_and_the_library_size():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"adversarial": "bhattacharyya"},
-        {"adversarial": "bhattacharyya_abs", "sampler": "uniform"},
         {"adversarial": "bce", "batchnorm": True},
-        {"adversarial": "bce", "dual": "none", "likelihood_input": "transformed"},
         {"adversarial": "none", "hidden": [8, 6], "likelihood_input": "counts", "kl_weight": 1.0},
-        {"actv": "lin", "keep": 1.0, "leak": 0.0, "disc_hidden": [8, 6]},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                {"adversarial": "bhattacharyya"},
+                {"adversarial": "bhattacharyya_abs", "sampler": "uniform"},
+                {"adversarial": "bce", "dual": "none", "likelihood_input": "transformed"},
+                {"actv": "lin", "keep": 1.0, "leak": 0.0, "disc_hidden": [8, 6]},
+            )
+        ),
     ],
 )
 def test_two_epochs_of_every_variant_are_finite(variant, settings):
