@@ -5,12 +5,12 @@ mean, and written block by block to a sparse file, which every model is trained 
 
     python benchmarks/scale.py [--cells 10000 … 1000000] [--models dca dr_a cvae scgan] [--output benchmarks/scale.md]
 
+With ``scvi`` among the models, and ``--scvi`` the Python of an environment that has it, scVI stands beside them.
 What takes longer than ``--seconds`` is stopped then, and its epoch computed from the updates that were done.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,8 +22,10 @@ import h5py
 import keras
 import numpy as np
 import pandas as pd
+import psutil
 import scipy.sparse as sp
 from harness import report
+from process import bytes_read, peak
 
 from scgen_lib import data
 from scgen_lib.data import checks, stored
@@ -33,7 +35,7 @@ from scgen_lib.models.dr_a import DRA
 from scgen_lib.models.scgan import ScGAN
 
 MODELS = {"dca": DCA, "dr_a": DRA, "cvae": CVAE, "scgan": ScGAN}
-NAMES = {"dca": "DCA", "dr_a": "DR-A", "cvae": "CVAE", "scgan": "scGAN"}
+NAMES = {"dca": "DCA", "dr_a": "DR-A", "cvae": "CVAE", "scgan": "scGAN", "scvi": "scVI"}
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 BLOCK = 20_000
 
@@ -72,12 +74,6 @@ class Watch(keras.callbacks.Callback):
             seconds = (last - first) / (after - before) * updates
         read = self.read / self.updates * updates
         return {"updates": updates, "done": self.updates, "seconds": seconds, "whole": whole, "read": read}
-
-
-def bytes_read() -> int:
-    """Bytes that this process has asked the system for, from the disk or its cache."""
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("rchar")))
 
 
 def profiles(name: str, genes: int) -> anndata.AnnData:
@@ -136,15 +132,10 @@ def one(model: str, path: Path, seconds: float, denoise: str | None) -> dict:
     return found | about | {"on_disk": stored.kept_on_disk(cells.X)}
 
 
-def peak() -> float:
-    """Largest resident memory of this process so far, in GiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**20
-
-
 def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
     """Make the files that are lacking, and measure every model on every file; a folder keeps what was measured."""
     rows, real = [], None
+    folder.mkdir(parents=True, exist_ok=True)
     for cells in options.cells:
         path = folder / f"{options.profiles}-{cells}x{options.genes}.h5ad"
         if not path.exists():
@@ -156,7 +147,11 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
                 # scGAN and DR-A do not denoise
                 denoise = cells in (options.denoise or ()) and model in ("dca", "cvae")
                 command = [sys.executable, __file__, "--one", model, str(path), "--seconds", str(options.seconds)]
-                load = os.getloadavg()[0]
+                if model == "scvi":
+                    script = str(Path(__file__).with_name("scale_scvi.py"))
+                    command = [options.scvi, script, str(path), "--seconds", str(options.seconds)]
+                # of others: the row before this one has ended
+                load = psutil.cpu_percent(interval=2) / 100 * psutil.cpu_count()
                 run = subprocess.run(
                     [*command, *(["--denoise"] if denoise else [])], stdout=subprocess.PIPE, text=True, check=True
                 )
@@ -209,7 +204,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, nargs="+", default=SIZES)
     parser.add_argument("--genes", type=int, default=2000)
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(NAMES))
+    parser.add_argument("--scvi", default=sys.executable, help="Python of an environment that has scvi-tools")
     parser.add_argument("--profiles", default="pbmc3k", help="data set that cells are drawn from")
     parser.add_argument("--seconds", type=float, default=120, help="longest training of a measurement")
     parser.add_argument("--denoise", type=int, nargs="*", help="numbers of cells to denoise to a file too")
@@ -233,10 +229,13 @@ def main() -> None:
         f"extrapolated from the updates done in\n{told} s, without validation. Read are the bytes that "
         "were asked of the system, from its cache or the disk."
     )
+    versions = {row["version"] for row in rows if "version" in row}
+    if versions:
+        notes += f"\nscVI is {versions.pop()} on torch, by its own loader, which holds all counts in memory."
     load = max(row["load"] for row in rows)
     if load > 0.5:
         notes += (
-            f"\n\n**Other work ran on the machine (a load of {load:.0f} before a row): the times stand for no idle "
+            f"\n\n**Other work ran on the machine ({load:.1f} cores before a row): the times stand for no idle "
             "one, and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
         )
     command = f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)}"
