@@ -453,6 +453,25 @@ def test_no_page_shows_a_log_line_of_tensorflow(html):
         assert not (found := LOG_LINE.search(text)), f"{path.name}: {text[found.start() - 80 : found.end() + 80]}"
 
 
+def test_no_page_shows_markup_in_its_words_or_a_table_without_a_row(html):
+    found = []
+    for path in html.glob("book/**/*.html"):
+        article = bs4.BeautifulSoup(path.read_text(), "html.parser").find("article")
+        if article is None:
+            continue
+        found += [
+            f"{path.name}: {table.get_text(' ', strip=True)[:80]}"
+            for table in article.select(".cell_output table")
+            if not table.select("tbody tr")
+        ]
+        for code in article.find_all(["code", "pre", "script", "style"]):
+            code.decompose()
+        for part in article.find_all(["p", "li", "td", "th", "summary", "figcaption"]):
+            if markup := re.search(r"`|\*\*", part.get_text()):
+                found.append(f"{path.name}: {part.get_text()[max(0, markup.start() - 40) : markup.end() + 40]}")
+    assert found == []
+
+
 def test_a_chapter_begins_with_its_edition_its_answer_and_its_takeaways(built):
     soup = bs4.BeautifulSoup((built / "book" / "executed" / "dca.html").read_text(), "html.parser")
     edition, seconds = (badge.text for badge in soup.select("span.sd-badge"))

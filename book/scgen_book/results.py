@@ -178,7 +178,10 @@ class Run:
                 KINDS[d.kind],
                 d.does,
                 d.instead,
-                effects.get(name) or "; ".join([*found[name], *filter(None, [notes.get(name)])]) or missing,
+                # a cell is text: what is bold in a takeaway is not here
+                (effects.get(name) or "; ".join([*found[name], *filter(None, [notes.get(name)])]) or missing).replace(
+                    "**", ""
+                ),
             )
             for name, d in known.items()
         ]

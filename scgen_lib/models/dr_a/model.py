@@ -40,10 +40,11 @@ class DRA(DRASettings, AnnDataModel):
     Notes
     -----
     The faithful model deviates from the released code in `guards` and in nothing else that is known, other than the
-    random numbers: ln v is clipped to ±`log_var_clip`, since nothing keeps v from 0, where √v has no derivative; ln l_v
-    is clipped to [−10, 4] and a sampled l to ±20, since e^l can overflow. Trainings that these guards carry through end
-    in the release at values that are not finite; with ``guards=False`` they end so here, too, as a `TrainingError`:
-    three of six with the published settings of K = 2 on Zeisel's cells do (``benchmarks/originals.md``).
+    random numbers: ln v is clipped to ± `log_var_clip`, since nothing keeps v from 0, where √v has no derivative;
+    ln l_v is clipped to [−10, 4] and a sampled l to ±20, since e^l can overflow. Trainings that these guards carry
+    through end in the release at values that are not finite; with ``guards=False`` they end so here, too, as a
+    `TrainingError`: three of six with the published settings of K = 2 on Zeisel's cells do
+    (``benchmarks/originals.md``).
 
     What the description asks for: dual matching, in which encoder, decoder and x̃ learn from D2, too, in the encoder's
     turns (`dual`); discriminators that oppose, where the released D1 lowers the distance that it should raise

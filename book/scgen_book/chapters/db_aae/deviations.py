@@ -35,7 +35,7 @@ def effects(of: Measured) -> dict[str, str]:
     for words in (_trained, _searched, _taken_apart, _of_the_network, _of_the_tuner, _of_the_figures, _of_markers):
         for key, effect in words(of):
             told.setdefault(key, []).append(effect)
-    return {key: "; ".join(effects) for key, effects in told.items()}
+    return {key: "; ".join(effect.rstrip(".") for effect in effects) for key, effects in told.items()}
 
 
 def _trained(of: Measured) -> Iterator[tuple[str, str]]:
