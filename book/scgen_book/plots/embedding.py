@@ -65,7 +65,7 @@ def silhouette_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Axes
         A bar a method, its sd as a line, the published value as a diamond.
     """
-    ax = ax or axes(0.5 * len(table) + 1)
+    ax = ax or axes(0.32 * len(table) + 1)
     y = np.arange(len(table))[::-1]
     ax.barh(y, table["value"], xerr=table["sd"].fillna(0), color=RUN, height=0.6, label="here (± sd)")
     ax.plot(table["published"], y, "D", color=PAPER, mec="black", ls="none", label="published")
