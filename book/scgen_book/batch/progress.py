@@ -195,7 +195,7 @@ class Board:
 
     def _total(self, now: float) -> str:
         """Return how many have ended, and how long the others will take if that is known of all, in brackets."""
-        ended = sum(run.ended for run in self.runs)
+        ended = sum(what == "ended" for _, what in self._said)  # two that end between two looks are told one by one
         others = [run.left(now, self._pace()) for run in self.runs if not run.ended]
         about = ""
         if others and None not in others:

@@ -66,6 +66,18 @@ def test_a_file_gets_a_line_when_a_run_starts_and_one_when_it_ends(tmp_path, clo
     )
 
 
+def test_runs_that_end_at_once_are_counted_one_by_one(tmp_path, clock):
+    shown, stream = board(tmp_path, clock, "one", "two", "three", side_by_side=2)
+    for name in ("one", "two"):
+        write(tmp_path / name / "run.json", entry("started", 1, 9))
+    shown.look()
+    clock.now = 20
+    for name in ("one", "two"):
+        write(tmp_path / name / "run.json", entry("ok", 9, 9, 20.0))
+    shown.look()
+    assert [line[-9:] for line in stream.getvalue().splitlines() if "done" in line] == [" (1 of 3)", " (2 of 3)"]
+
+
 def test_the_time_left_is_what_the_same_run_took_before(tmp_path, clock):
     write(tmp_path / "one/run.json", entry("ok", 9, 9, 100.0))
     # the last time that this one ended well is kept through a stop
