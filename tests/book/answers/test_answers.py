@@ -132,7 +132,20 @@ def test_generated_cells_help_or_harm_a_rare_class(told):
     told("scgan.augmentation", {"pbmc68k_reduced": {
         "no help": {"F1": around(0.5)}, "cells generated": {"F1": around(0.8)},
     }})  # fmt: skip
-    assert "do help" in answers.answer("scgan").takeaways[0]
+    found = answers.answer("scgan")
+    assert "do help" in found.takeaways[0]
+    # nothing is known of what is cheaper
+    assert found.word == NO
+
+
+@pytest.mark.parametrize(("cheaper", "word"), [(0.6, PARTLY), (0.9, NO)])
+def test_cells_for_a_rare_class_count_where_they_help_more_than_what_costs_nothing(told, cheaper, word):
+    told("scgan.realism", {"pbmc68k_reduced": of("rf_auc", faithful=0.99, real=0.5)})
+    ways = {"no help": 0.5, "cells generated": 0.8, "weights of classes": cheaper, "cells repeated": 0.55}
+    told("scgan.augmentation", {"pbmc68k_reduced": {way: {"F1": around(mean)} for way, mean in ways.items()}})
+    found = answers.answer("scgan")
+    assert (found.word, "learns a rare class better" in found.sentence) == (word, word == PARTLY)
+    assert found.takeaways[0].endswith(f"F1 on held-out cells 0.81, with class weights {cheaper + 0.008:.2f}.")
 
 
 def test_the_comparisons_count_and_rank(told):
