@@ -246,6 +246,19 @@ def test_further_data_are_compared_on_the_seeds_that_came_to_their_end(values):
     assert table.loc["nope", "DR-A − PCA"] == "not run: got 'nope'"
 
 
+def test_where_no_further_data_were_asked_for_those_of_the_record_are_shown(values):
+    scores = {"cells": 700.0, "classes": 10.0}
+    of = [("faithful, K = 10", 0, 0.6), ("faithful, K = 10", 1, 0.7), ("PCA, K = 10", 0, 0.5)]
+    kept = [
+        row("dr_a.datasets", m, s, scores | {"NMI, geometric": v}, dataset="blood") | {"arrays": {}} for m, s, v in of
+    ]
+    rows = Rows(experiments.get("dr_a.datasets"), [], "none were asked for", kept)
+    line = tables.further_data(rows, values(more_datasets=None)).data.set_index("data").loc["blood"]
+    # the second seed of DR-A has nothing beside it yet
+    assert line[["cells", "DR-A", "PCA"]].tolist() == ["700", "0.600", "0.500"]
+    assert line["DR-A − PCA"] == "+0.100, above in 1 of 1 seed"
+
+
 def of_defects(**sides):
     rows = [row("dr_a.defects", n, 0, dict(zip(("released", "otherwise"), v, strict=True))) for n, v in sides.items()]
     return Rows(experiments.get("dr_a.defects"), rows)

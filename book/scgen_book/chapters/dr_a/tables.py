@@ -107,26 +107,31 @@ def agreement(trained: Trained) -> pd.DataFrame:
 
 
 def further_data(rows: Rows, values: Mapping[str, Any]) -> Styler:
-    """Return DR-A and PCA on further data, a row a data set; one that cannot be had says why."""
+    """Return DR-A and PCA on further data, a row a data set; one that cannot be had says why.
+
+    Where none was asked for they are those of the record.
+    """
     k, lines = values["z_dim"], []
     metric = codes.SCORES[values["nmi_average"]]
-    own = training.named(values["variants"][0], k)
-    for dataset in values["more_datasets"]:
-        name = stands_for(dataset)
+    own, other = training.named(values["variants"][0], k), training.named("PCA", k)
+    asked = {stands_for(dataset): dataset for dataset in values["more_datasets"] or ()}
+    for name, dataset in (asked or {row["dataset"]: row["dataset"] for row in rows.rows}).items():
         of = [row for row in rows.rows if row["dataset"] == name]
         if gap := next((row["reason"] for row in of if row["status"] == "gap"), None):
             lines.append({"data": dataset, "DR-A − PCA": f"not run: {gap:.120}"})
             continue
         # on the seeds whose training came to its end
-        sides = rows.sides(own, training.named("PCA", k), metric, name)
+        sides = rows.sides(own, other, metric, name)
         gain = np.subtract(*sides)
-        simulated = arrays.unpacked(of[0]["arrays"])["simulated"][0]
+        both = set.intersection(*({row["seed"] for row in of if row["method"] == method} for method in (own, other)))
+        # the record has no arrays
+        simulated = arrays.unpacked(of[0]["arrays"]).get("simulated", [False])[0]
         lines.append({
             "data": dataset + (" (simulated)" if simulated else ""),
             "cells": f"{of[0]['scores']['cells']:,.0f}",
             "classes": f"{of[0]['scores']['classes']:.0f}",
             **{method: spread(side) for method, side in zip(("DR-A", "PCA"), sides, strict=True)},
-            "DR-A − PCA": f"{paired.said(gain)}, above in {(gain > 0).sum()} of {len(values['seeds'])} seeds"
+            "DR-A − PCA": f"{paired.said(gain)}, above in {(gain > 0).sum()} of {len(both)} seed{'s' * (len(both) > 1)}"
             if len(gain) else "all ended",
         })  # fmt: skip
     columns = ["data", "cells", "classes", "DR-A", "PCA", "DR-A − PCA"]
