@@ -265,6 +265,17 @@ def test_each_module_of_the_library_has_a_page_that_its_overview_and_the_content
     assert sorted(listed) == sorted(contents) == sorted(pages)
 
 
+def test_what_a_million_cells_take_is_what_the_benchmark_has_measured():
+    lines = (provenance.ROOT / "benchmarks" / "scale.md").read_text().splitlines()
+    table = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if line.startswith("| ")]
+    head = next(cells for cells in table if cells[0] == "model")
+    rows = {cells[0]: dict(zip(head, cells, strict=True)) for cells in table if cells[1] == "1,000,000"}
+    text = " ".join((provenance.ROOT / "book" / "how_to_run.md").read_text().split())
+    for name, words in {"DCA": "DCA", "DR-A": "DR-A", "CVAE": "the conditional VAE", "scVI": "takes"}.items():
+        seconds, peak = rows[name]["s per epoch"].strip("*"), float(rows[name]["peak, GiB"])
+        assert f"{words} {seconds} seconds and {peak:.1f} GiB" in text, name
+
+
 def test_the_entry_for_the_registry_is_that_of_this_version():
     import tomllib
 
