@@ -165,7 +165,7 @@ def simulated_embeddings(
     codes = dict(zip(labels, np.split(codes, np.cumsum([len(own) for own in labels.values()])[:-1]), strict=True))
     colours = palette(len(names))
     fig, panels = plt.subplots(
-        len(labels), len(embeddings), figsize=(WIDTH, 1.6 * len(labels) + 0.2 * -(-len(names) // 2) + 0.3),
+        len(labels), len(embeddings), figsize=(WIDTH, 1.45 * len(labels) + 0.2 * -(-len(names) // 2) + 0.3),
         sharex="col", sharey="col", squeeze=False, layout="constrained",
     )  # fmt: skip
     for column, (method, sets) in zip(panels.T, embeddings.items(), strict=True):
