@@ -10,7 +10,6 @@ process of its own, since rows of two seeds can also stand side by side on two c
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from harness import Engine, gemm_rate, in_turn, ratios, report, spread
+from harness import Engine, gemm_rate, in_turn, other, ratios, report, spread
 from training import CELLS, data, flops
 
 from scgen_lib.models.dca.net import DCANet
@@ -63,10 +62,10 @@ class Stacked:
         self.net, self.seeds, self.batch = nets[0], seeds, batch
 
         def stacked(of: Callable[[DCANet], list]) -> list[keras.Variable]:
-            return [keras.Variable(tf.stack(values)) for values in zip(*(map(tf.constant, of(n)) for n in nets))]  # noqa: B905
+            return [keras.Variable(np.stack(of_nets)) for of_nets in zip(*map(of, nets), strict=True)]
 
-        self.weights = stacked(lambda net: [w.numpy() for w in net.trainable_variables])
-        self.rest = stacked(lambda net: [w.numpy() for w in net.non_trainable_variables])
+        self.weights = stacked(lambda net: net.trainable_variables)
+        self.rest = stacked(lambda net: net.non_trainable_variables)
         self.optimizer = rmsprop()
         self.optimizer.build(self.weights)
         self.arrays = {name: tf.constant(values) for name, values in arrays.items()}
@@ -145,7 +144,7 @@ def table(two: list[dict], one: list[dict]) -> list[str]:
     for row, alone in zip(two, one, strict=True):
         for name, values in row["ms"].items():
             cells = f"{row['genes']:,}", f"{row['batch']}", name, spread(values)
-            cells += spread(ratios(values, row["ms"][ONE]), 2), spread(alone["ms"][name])
+            cells += spread(ratios(values, row["ms"][ONE])), spread(alone["ms"][name])
             lines.append(f"| {' | '.join(cells)} |")
         lines.append(f"| {row['genes']:,} | {row['batch']} | products alone | {row['products']:.2f} | | |")
     return lines
@@ -173,14 +172,7 @@ def main() -> None:
         print(json.dumps(measured(options.rounds, options.epochs)))
         return
     given = ["--rounds", str(options.rounds), "--epochs", str(options.epochs)]
-    two, one = (
-        json.loads(
-            subprocess.run(
-                [sys.executable, __file__, "--threads", str(n), *given], stdout=subprocess.PIPE, text=True, check=True
-            ).stdout.splitlines()[-1]
-        )
-        for n in (2, 1)
-    )
+    two, one = (other([sys.executable, __file__, "--threads", str(n), *given]) for n in (2, 1))
     notes = (
         f"{CELLS:,} cells; medians (and range) of {options.rounds} rounds, all ways in turn, without compilation. "
         "What a way leaves out is what the likelihood\n(the special functions and what they read and write) and "

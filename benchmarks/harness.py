@@ -1,16 +1,20 @@
 """What the benchmarks share: clocks, peak memory, the machine's own rates, and the head of a report."""
 
 import contextlib
+import json
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from process import resident
 
 from scgen_book import provenance
 from scgen_lib import training
@@ -93,19 +97,17 @@ class PeakMemory:
     def __enter__(self) -> "PeakMemory":
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-        self.before, self.growth = self._read("VmRSS"), float("nan")
+        self.before, self.growth = resident("VmRSS"), float("nan")
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.growth = self._read("VmHWM") - self.before
+        self.growth = resident("VmHWM") - self.before
 
-    @staticmethod
-    def _read(field: str) -> float:
-        try:
-            lines = Path("/proc/self/status").read_text().splitlines()
-        except OSError:
-            return float("nan")
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+def other(command: Sequence[str]) -> Any:
+    """Return what a process of its own says as JSON in its last line."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def report(title: str, command: str, notes: str, lines: Sequence[str], output: Path | None) -> None:

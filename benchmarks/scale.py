@@ -11,7 +11,6 @@ What takes longer than ``--seconds`` is stopped then, and its epoch computed fro
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +23,8 @@ import numpy as np
 import pandas as pd
 import psutil
 import scipy.sparse as sp
-from harness import report
-from process import bytes_read, peak
+from harness import other, report
+from process import Pace, bytes_read, peak
 
 from scgen_lib import data
 from scgen_lib.data import checks, stored
@@ -45,35 +44,21 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self, seconds: float):
         super().__init__()
-        self.limit, self.clock, self.ends, self.updates = seconds, [], [], 0
+        self.pace, self.updates = Pace(seconds), 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.windows = self.model._train_windows
-        self.begin, self.before = time.perf_counter(), bytes_read()
+        self.pace.start()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         of_window = self.windows.window_batches
         self.updates += min(of_window, self.windows.full_batches - batch * of_window)
-        # the first window is compiled, and waits for the first cells
-        self.clock.append((time.perf_counter(), self.updates))
-        self.read = bytes_read() - self.before
-        if time.perf_counter() - self.clock[0][0] > self.limit and len(self.clock) > 1:
+        if self.pace.update(self.updates):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if not self.model.stop_training:
-            self.ends.append(time.perf_counter())
-            self.model.stop_training = len(self.ends) == 3
-
-    def told(self) -> dict[str, float | bool]:
-        updates, whole = self.windows.full_batches, len(self.ends) > 1
-        if whole:
-            seconds = (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
-        else:
-            (first, before), (last, after) = self.clock[0], self.clock[-1]
-            seconds = (last - first) / (after - before) * updates
-        read = self.read / self.updates * updates
-        return {"updates": updates, "done": self.updates, "seconds": seconds, "whole": whole, "read": read}
+            self.model.stop_training = self.pace.epoch()
 
 
 def profiles(name: str, genes: int) -> anndata.AnnData:
@@ -120,7 +105,8 @@ def one(model: str, path: Path, seconds: float, denoise: str | None) -> dict:
     options = {} if model == "scgan" else {"epochs": 1000}
     begin, before = time.perf_counter(), bytes_read()
     made.fit(cells, callbacks=[watch], **options)
-    found = watch.told() | {"setup": watch.begin - begin, "setup_read": watch.before - before}
+    found = watch.pace.told(watch.windows.full_batches)
+    found |= {"setup": watch.pace.begin - begin, "setup_read": watch.pace.before - before}
     found["trained"] = peak()
     if denoise is not None:
         begin = time.perf_counter()
@@ -146,17 +132,14 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
             if not kept.exists():
                 # scGAN and DR-A do not denoise
                 denoise = cells in (options.denoise or ()) and model in ("dca", "cvae")
-                command = [sys.executable, __file__, "--one", model, str(path), "--seconds", str(options.seconds)]
+                command = [sys.executable, __file__, "--one", model]
                 if model == "scvi":
-                    script = str(Path(__file__).with_name("scale_scvi.py"))
-                    command = [options.scvi, script, str(path), "--seconds", str(options.seconds)]
+                    command = [options.scvi, str(Path(__file__).with_name("scale_scvi.py"))]
                 # of others: the row before this one has ended
                 load = psutil.cpu_percent(interval=2) / 100 * psutil.cpu_count()
-                run = subprocess.run(
-                    [*command, *(["--denoise"] if denoise else [])], stdout=subprocess.PIPE, text=True, check=True
-                )
+                command += [str(path), "--seconds", str(options.seconds), *(["--denoise"] if denoise else [])]
                 row = {"model": model, "load": load, "limit": options.seconds}
-                kept.write_text(json.dumps(row | json.loads(run.stdout.splitlines()[-1])), encoding="utf-8")
+                kept.write_text(json.dumps(row | other(command)), encoding="utf-8")
             rows.append(json.loads(kept.read_text(encoding="utf-8")))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows

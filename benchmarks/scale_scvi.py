@@ -13,39 +13,28 @@ from pathlib import Path
 import anndata
 import scvi
 from lightning.pytorch.callbacks import Callback
-from process import bytes_read, peak
+from process import Pace, bytes_read, peak
 
 BATCH = 128  # as in SCVI.train
 
 
 class Watch(Callback):
-    """Ends a training after three epochs or some seconds, and says how long an epoch takes."""
+    """Ends a training after three epochs or some seconds."""
 
     def __init__(self, seconds: float):
-        self.limit, self.clock, self.ends = seconds, [], []
+        self.pace, self.updates = Pace(seconds), 0
 
     def on_train_start(self, trainer: object, model: object) -> None:
-        self.begin, self.before, self.updates = time.perf_counter(), bytes_read(), trainer.num_training_batches
+        self.pace.start()
 
     def on_train_batch_end(self, trainer: object, *_: object) -> None:
-        self.clock.append(time.perf_counter())
-        self.read = bytes_read() - self.before
-        if self.clock[-1] - self.clock[0] > self.limit and len(self.clock) > 1:
+        self.updates += 1
+        if self.pace.update(self.updates):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: object, model: object) -> None:
-        if len(self.clock) % self.updates == 0:
-            self.ends.append(self.clock[-1])
-            trainer.should_stop = trainer.should_stop or len(self.ends) == 3
-
-    def told(self) -> dict[str, float | bool]:
-        done, whole = len(self.clock), len(self.ends) > 1
-        if whole:
-            seconds = (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
-        else:
-            seconds = (self.clock[-1] - self.clock[0]) / (done - 1) * self.updates
-        return {"updates": self.updates, "done": done, "seconds": seconds, "whole": whole,
-                "read": self.read / done * self.updates}  # fmt: skip
+        if not trainer.should_stop:
+            trainer.should_stop = self.pace.epoch()
 
 
 def main() -> None:
@@ -62,15 +51,10 @@ def main() -> None:
     model.train(
         max_epochs=1000, accelerator="cpu", batch_size=BATCH, callbacks=[watch], enable_progress_bar=False, logger=False
     )
-    found = watch.told() | {"setup": watch.begin - begin, "setup_read": watch.before - before, "on_disk": False}
-    about = {
-        "file": options.file.stat().st_size,
-        "cells": cells.n_obs,
-        "batch": BATCH,
-        "trained": peak(),
-        "peak": peak(),
-    }
-    print(json.dumps(found | about | {"version": scvi.__version__}))
+    found = watch.pace.told(model.trainer.num_training_batches)
+    found |= {"setup": watch.pace.begin - begin, "setup_read": watch.pace.before - before}
+    about = {"file": options.file.stat().st_size, "cells": cells.n_obs, "batch": BATCH, "trained": peak()}
+    print(json.dumps(found | about | {"on_disk": False, "version": scvi.__version__}))
 
 
 if __name__ == "__main__":
