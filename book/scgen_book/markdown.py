@@ -9,6 +9,11 @@ def escape(text: str) -> str:
     return re.sub(r"([\\|*_<>$\[\]`{}~#])", r"\\\1", " ".join(text.split()))
 
 
+def plain(text: str) -> str:
+    """Return a text without the marks of what is bold in it."""
+    return text.replace("**", "")
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; its cells are Markdown already."""
     lines = [heads, ["---"] * len(heads), *rows]

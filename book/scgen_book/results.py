@@ -18,6 +18,7 @@ from scgen_book.claims import (
     claims,
     deviations,
 )
+from scgen_book.markdown import plain
 from scgen_lib import files
 from scgen_lib.errors import ParameterError
 
@@ -179,9 +180,7 @@ class Run:
                 d.does,
                 d.instead,
                 # a cell is text: what is bold in a takeaway is not here
-                (effects.get(name) or "; ".join([*found[name], *filter(None, [notes.get(name)])]) or missing).replace(
-                    "**", ""
-                ),
+                plain(effects.get(name) or "; ".join([*found[name], *filter(None, [notes.get(name)])]) or missing),
             )
             for name, d in known.items()
         ]

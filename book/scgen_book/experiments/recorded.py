@@ -85,10 +85,10 @@ def described(name: str, values: Mapping[str, Any], own: Mapping[str, Any]) -> d
     own
         Settings of the run's data sets.
     """
-    found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(values["datasets"], own)
-    for dataset in further(name, values):
-        found[dataset] = of(name).rows[0]["settings"] if registry.present(dataset) else None
-    return found
+    more = further(name, values)
+    settings = of(name).rows[0]["settings"] if more else None
+    its = {dataset: settings if registry.present(dataset) else None for dataset in more}
+    return dict.fromkeys(values["datasets"], own) | its
 
 
 def page(shown: Rows, found: Rows, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scgen_book import experiments, provenance, results
-from scgen_book.batch import sweeps
+from scgen_book.batch import editions
+from scgen_book.batch import rows as batch_rows
 from scgen_book.experiments import arrays, rows
 from scgen_book.experiments.dca import cases, cells, defects, figure2, students, students_repaired
 from scgen_book.experiments.dca.calls import COLUMNS
@@ -42,14 +43,10 @@ def test_a_row_of_every_experiment_has_finite_values_of_its_metrics(computed, na
 
 
 def test_the_quick_edition_asks_for_rows_whose_other_seeds_the_record_has():
-    def settings(edition):
-        run = sweeps.edition(edition, provenance.ROOT / "workflow" / "editions").runs["dca"]
-        return experiments.complete("dca", run.parameters)
-
-    quick, full = (settings(edition) for edition in ("quick", "full"))
+    folder = provenance.ROOT / "workflow" / "editions"
+    quick, full = (editions.read_edition(folder / f"{name}.yml")["dca"]["parameters"] for name in ("quick", "full"))
     for name in ("dca.figure2", "dca.heldout", "dca.likelihoods", "dca.students_repaired"):
-        experiment = experiments.get(name)
-        assert experiments.settings_of(experiment, quick) == experiments.settings_of(experiment, full), name
+        assert batch_rows.settings(name, quick) == batch_rows.settings(name, full), name
 
 
 def test_the_claims_of_figure_2_and_of_the_students_have_their_rows(computed):
