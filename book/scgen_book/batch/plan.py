@@ -1,12 +1,13 @@
 """What an edition asks for, what of it the record has, and what the rest would cost."""
 
+import dataclasses
 import json
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scgen_book import record
+from scgen_book import experiments, record
 from scgen_book.batch import sweeps
 from scgen_book.record import Record
 
@@ -61,8 +62,9 @@ def rows(edition: str, kept: Record, *, editions: str = "workflow/editions") -> 
             settings = json.loads(json.dumps(row.settings))
             had = kept.rows.get((*task, record.named(settings)))
             cost = had["core_s"] if had else costs.of(*task[:3], settings)
-            asked = Asked(run.name, *task, settings, had is not None, cost)
-            found.setdefault(asked.key, asked)
+            asked = Asked(run.name, *task, settings, False, cost)
+            done = kept.has(experiments.get(row.experiment), asked.key)
+            found.setdefault(asked.key, dataclasses.replace(asked, recorded=done))
     return list(found.values())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from scgen_book import experiments, provenance
 from scgen_book.batch import gpus, plan
 from scgen_book.experiments import rows
-from scgen_book.record import Record
+from scgen_book.record import Record, drawn
 from scgen_lib import environment, files
 from scgen_lib.errors import ParameterError
 
@@ -126,10 +126,11 @@ def _fill(
 
 
 def _computed(row: plan.Asked, folder: str) -> dict:
-    """Return a row without its arrays: read where it is up to date, else computed and written into the folder."""
+    """Return a row with the arrays that the record keeps: read if it is up to date, else computed and written there."""
     experiment, task = experiments.get(row.experiment), (row.dataset, row.method, row.seed)
     (found,) = rows.computed(experiment, [task], row.settings, folder, alone=True)
-    return dict(found) | {"arrays": {}}
+    kept = experiment.drawn if row.seed == drawn.SEED else ()
+    return dict(found) | {"arrays": {name: found["arrays"][name] for name in kept if name in found["arrays"]}}
 
 
 def _batch(jobs: int, kept: Record) -> dict:

@@ -115,6 +115,9 @@ class Experiment:
         Function of (case, what the method returned, seed, settings) that returns the arrays that figures need, by name.
     times
         Metrics and methods whose numbers are times: the same seed does not give them again.
+    drawn
+        Arrays of ``keep``, of numbers and with a line a cell, that the record keeps too (see `record.drawn`): those of
+        a figure of data that the book does not bring along.
     """
 
     name: str
@@ -127,6 +130,7 @@ class Experiment:
     claims: Callable[[Mapping[str, Any]], Mapping[str, str]] = _nothing
     keep: "Callable[[Any, Any, int, Mapping], Mapping[str, np.ndarray]]" = _nothing
     times: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,9 @@ class Rows:
     def kept(self, method: str, dataset: str | None = None, seed: int | None = None) -> "dict[str, np.ndarray]":
         """Return the arrays of the first row of a method, data set and seed; none where there is no such row.
 
-        The record has no arrays.
+        A row of the record has the few that `record.drawn` keeps.
         """
-        for row in self.own:
+        for row in self.rows:
             if row["method"] == method and dataset in (None, row["dataset"]) and seed in (None, row["seed"]):
                 return arrays.unpacked(row["arrays"])
         return {}

@@ -2,7 +2,7 @@
 
 ``book/record/<experiment>.csv`` has a line a row and a column a metric, ``settings.json`` the settings by the names
 that the lines have for them, ``batches.csv`` where the numbers come from, and ``claims.csv`` which of them the papers
-speak of. Arrays of figures are not kept.
+speak of. Of the arrays of figures it has those that `drawn` keeps.
 """
 
 import csv
@@ -17,6 +17,7 @@ from typing import Any
 
 from scgen_book import experiments, provenance
 from scgen_book.experiments.protocol import Experiment
+from scgen_book.record import drawn
 from scgen_lib import files
 from scgen_lib.errors import InputError
 
@@ -79,6 +80,7 @@ class Record:
     def __init__(self, folder: str | Path = FOLDER):
         self.folder = Path(folder)
         self.rows: dict[Key, dict] = {}
+        self._arrays: dict[Key, dict] = {}
         path = self.folder / "settings.json"
         self.settings: dict[str, dict] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.batches = {line["batch"]: line for line in _read(self.folder / "batches.csv")}
@@ -122,9 +124,15 @@ class Record:
     def _whole(self, experiment: Experiment, row: Mapping) -> dict:
         method = experiment.methods[row["method"]]
         whole = dict(row) | {
-            "role": method.role, "variant": method.variant, "duration_s": row["core_s"], "arrays": {}, "claims": {},
+            "role": method.role, "variant": method.variant, "duration_s": row["core_s"], "claims": {},
+            "arrays": drawn.read(self.folder, key_of(row)) if experiment.drawn else {},
         }  # fmt: skip
         return whole | {"claims": dict(experiment.claims(whole)) if row["status"] == "ok" else {}}
+
+    def has(self, experiment: Experiment, key: Key) -> bool:
+        """Say whether a row is there, with the arrays that the record keeps of it."""
+        arrays = bool(experiment.drawn) and key[3] == drawn.SEED
+        return key in self.rows and (not arrays or drawn.table(self.folder, key).exists())
 
     def add(self, row: Mapping[str, Any], core_s: float, batch: Mapping[str, Any]) -> None:
         """Take a row that was computed, in place of one of the same key.
@@ -132,7 +140,7 @@ class Record:
         Parameters
         ----------
         row
-            What `experiments.row` returned.
+            What `experiments.row` returned, with no other arrays than those that are to be kept.
         core_s
             Seconds of processor cores that it took.
         batch
@@ -144,12 +152,16 @@ class Record:
         kept = {name: row[name] for name in ("experiment", "dataset", "method", "seed", "settings", "status", "reason")}
         scores = {name: rounded(value) for name, value in row["scores"].items()}
         self.rows[key] = kept | {"scores": scores, "core_s": round(core_s, 1), "batch": batch["batch"]}
+        self._arrays[key] = dict(row.get("arrays", {}))
         for metric, claim in row["claims"].items():
             self.claims[key[0], key[1], key[2], key[4], metric] = (claim, row["variant"])
 
     def write(self, experiment: str) -> None:
         """Write the table of an experiment, sorted, and the three that all share; each whole or not at all."""
         rows = {key: row for key, row in self.rows.items() if key[0] == experiment}
+        for key in rows.keys() & self._arrays.keys():
+            if arrays := self._arrays.pop(key):
+                drawn.write(self.folder, key, arrays)
         metrics = list(dict.fromkeys(name for row in rows.values() for name in row["scores"]))
         lines = [
             [
@@ -197,7 +209,7 @@ def current() -> Record:
 
 def digest(chapter: str) -> str:
     """Return a hash of what the record has of a chapter's experiments."""
-    tables = sorted([*FOLDER.glob(f"{chapter}.csv"), *FOLDER.glob(f"{chapter}.*.csv")])
+    tables = sorted([*FOLDER.glob(f"{chapter}.csv"), *FOLDER.glob(f"**/{chapter}.*.csv")])
     return hashlib.sha256(b"".join(table.read_bytes() for table in tables)).hexdigest()
 
 

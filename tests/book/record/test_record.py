@@ -1,9 +1,10 @@
 """The record: its tables, what an edition lacks, rows that are written down, and rows that are computed once more."""
 
+import numpy as np
 import pytest
 
 from scgen_book import claims, experiments
-from scgen_book.record import DIGITS, Record, agreement, key_of, named, rounded
+from scgen_book.record import DIGITS, Record, agreement, current, drawn, key_of, named, rounded
 from scgen_lib.errors import InputError
 
 BATCH = {
@@ -75,6 +76,42 @@ def test_a_row_is_as_its_experiment_knows_it(tmp_path):
     assert found["variant"] == "faithful"
     assert found["arrays"] == {}
     assert found["claims"]["silhouette"] == "dca.fig2.g2.zinb"
+
+
+def cells_of_figure_9(seed=0):
+    """Return a row of DCA's figure 9 as it is computed, and what it keeps for the figure."""
+    arrays = {"genes": np.array([[0.0, 1.23456], [0.1, 2.0], [3.0, 0.5]], "float32"), "neither": np.arange(3) < 1}
+    names = {"experiment": "dca.figure9", "dataset": "paul_full", "claims": {}, "scores": {"cells": 3.0}}
+    return row(seed, "nb", **names, arrays=experiments.arrays.packed(arrays)), arrays
+
+
+def test_cells_of_a_figure_are_kept_where_its_experiment_says_so(tmp_path):
+    experiment, (found, arrays) = experiments.get("dca.figure9"), cells_of_figure_9()
+    record = kept(tmp_path, found | {"arrays": {}})
+    assert not record.has(experiment, key_of(found))  # a row without them is computed once more
+    record = kept(tmp_path, found)
+    assert record.has(experiment, key_of(found))
+    (read,) = record.of(experiment)
+    read = experiments.arrays.unpacked(read["arrays"])
+    np.testing.assert_allclose(read["genes"], arrays["genes"], rtol=10.0 ** (1 - drawn.DIGITS))
+    np.testing.assert_array_equal(read["neither"], arrays["neither"])
+    other = row()
+    assert kept(tmp_path / "other", other).has(experiments.get("dca.figure2"), key_of(other))
+
+
+def test_of_other_seeds_the_record_keeps_no_cells(tmp_path):
+    found, _ = cells_of_figure_9(seed=3)
+    assert kept(tmp_path, found | {"arrays": {}}).has(experiments.get("dca.figure9"), key_of(found))
+
+
+def test_kept_cells_have_the_correlation_that_their_row_tells():
+    experiment = experiments.get("dca.figure9")
+    cells = {row["method"]: row for row in current().of(experiment) if row["arrays"]}
+    assert cells.keys() == experiment.methods.keys()
+    for found in cells.values():
+        genes = experiments.arrays.unpacked(found["arrays"])["genes"]
+        # of values in four digits
+        assert np.corrcoef(genes.T)[0, 1] == pytest.approx(found["scores"]["r, all cells"], abs=1e-3)
 
 
 def test_rows_of_a_seed_follow_the_order_of_the_methods(tmp_path):

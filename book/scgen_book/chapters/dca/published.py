@@ -1,5 +1,6 @@
 """Other numbers of the paper and its tutorial on the page: groups of two more simulations, and two genes of blood."""
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
@@ -45,10 +46,10 @@ def _beside(found: Rows, metric: str) -> pd.DataFrame:
 
 
 def two_genes(found: Rows) -> Figure | Markdown:
-    """Draw Gata1 and Pu.1 in every cell, as observed and denoised, of the first seed that was computed here."""
+    """Draw Gata1 and Pu.1 in every cell, as observed and denoised, of the first seed that has its cells."""
     panels = {}
     for method in found.experiment.methods:
         if kept := found.kept(method):
-            r = found.values(method, figure9.ALL).iloc[0]
-            panels[f"{_NAMES[method]}, r = {r:.2f}"] = kept["genes"], kept["neither"]
+            r = np.corrcoef(kept["genes"].T)[0, 1]
+            panels[f"{_NAMES[method]}, r = {r:.2f}"] = kept["genes"], kept["neither"].astype(bool)
     return plots.two_genes(panels, ("Gata1", "Pu.1")) if panels else Markdown("*Not drawn: the record has no cells.*")

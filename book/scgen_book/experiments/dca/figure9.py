@@ -110,4 +110,5 @@ EXPERIMENT = Experiment(
     asked=asked,
     claims=claims,
     keep=keep,
+    drawn=("genes", "neither"),
 )

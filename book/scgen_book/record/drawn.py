@@ -1,0 +1,52 @@
+"""Arrays of a figure that the record keeps beside its tables, where the book's own data cannot draw it.
+
+A row has a table of its own in ``book/record/drawn``, a line a cell: an array (N, k) stands in k columns, "name 0" to
+"name k-1", one of (N,) in one.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scgen_book.experiments import arrays
+from scgen_lib import files
+
+if TYPE_CHECKING:
+    from scgen_book.record import Key
+
+FOLDER = "drawn"
+#: The seed of the rows whose arrays are kept; a figure shows one.
+SEED = 0
+#: Significant digits, as much as a figure can show.
+DIGITS = 4
+
+
+def table(folder: Path, key: "Key") -> Path:
+    """Return the file of a row's arrays, whether there is one or not."""
+    return folder / FOLDER / f"{files.named('__'.join(map(str, key[:4])))}.csv"
+
+
+def write(folder: Path, key: "Key", packed: Mapping) -> None:
+    """Write the arrays of a row, of numbers, as `arrays.packed` has them."""
+    columns = {}
+    for name, values in arrays.unpacked(packed).items():
+        values = values.astype(int) if values.dtype == bool else values
+        columns |= {name: values} if values.ndim == 1 else {f"{name} {i}": x for i, x in enumerate(values.T)}
+    path = table(folder, key)
+    path.parent.mkdir(exist_ok=True)
+    text = pd.DataFrame(columns).to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    files.write_atomically(path, text)
+
+
+def read(folder: Path, key: "Key") -> dict:
+    """Return the arrays of a row as `arrays.packed` has them; none where the record has none."""
+    path = table(folder, key)
+    if not path.exists():
+        return {}
+    columns = pd.read_csv(path)
+    of = {column: re.sub(r" \d+$", "", column) for column in columns}
+    found = {name: columns[[c for c in of if of[c] == name]].to_numpy() for name in dict.fromkeys(of.values())}
+    return arrays.packed({name: values[:, 0] if name in columns else values for name, values in found.items()})
