@@ -116,8 +116,8 @@ class Experiment:
     times
         Metrics and methods whose numbers are times: the same seed does not give them again.
     drawn
-        Arrays of ``keep``, of numbers and with a line a cell, that the record keeps too (see `record.drawn`): those of
-        a figure of data that the book does not bring along.
+        Function of (data set, method) that returns which arrays of ``keep`` the record has too (see `record.drawn`):
+        those of a figure that a build of the quick edition cannot draw, or not in its time.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Experiment:
     claims: Callable[[Mapping[str, Any]], Mapping[str, str]] = _nothing
     keep: "Callable[[Any, Any, int, Mapping], Mapping[str, np.ndarray]]" = _nothing
     times: tuple[str, ...] = ()
-    drawn: tuple[str, ...] = ()
+    drawn: Callable[[str, str], Sequence[str]] = lambda dataset, method: ()
 
 
 @dataclass(frozen=True)

@@ -125,14 +125,15 @@ class Record:
         method = experiment.methods[row["method"]]
         whole = dict(row) | {
             "role": method.role, "variant": method.variant, "duration_s": row["core_s"], "claims": {},
-            "arrays": drawn.read(self.folder, key_of(row)) if experiment.drawn else {},
+            "arrays": drawn.read(self.folder, key_of(row)),
         }  # fmt: skip
         return whole | {"claims": dict(experiment.claims(whole)) if row["status"] == "ok" else {}}
 
     def has(self, experiment: Experiment, key: Key) -> bool:
         """Say whether a row is there, with the arrays that the record keeps of it."""
-        arrays = bool(experiment.drawn) and key[3] == drawn.SEED
-        return key in self.rows and (not arrays or drawn.table(self.folder, key).exists())
+        row = self.rows.get(key)
+        wanted = row and row["status"] == "ok" and key[3] == drawn.SEED and experiment.drawn(*key[1:3])
+        return row is not None and (not wanted or drawn.table(self.folder, key).exists())
 
     def add(self, row: Mapping[str, Any], core_s: float, batch: Mapping[str, Any]) -> None:
         """Take a row that was computed, in place of one of the same key.
@@ -147,6 +148,8 @@ class Record:
             Which batch it belongs to: the columns of `BATCH`.
         """
         key = key_of(row)
+        if (before := self.rows.get(key)) and before["batch"] != batch["batch"]:
+            self._leaves(before)
         self.settings[key[4]] = dict(row["settings"])
         self.batches[batch["batch"]] = dict(batch)
         kept = {name: row[name] for name in ("experiment", "dataset", "method", "seed", "settings", "status", "reason")}
@@ -155,6 +158,13 @@ class Record:
         self._arrays[key] = dict(row.get("arrays", {}))
         for metric, claim in row["claims"].items():
             self.claims[key[0], key[1], key[2], key[4], metric] = (claim, row["variant"])
+
+    def _leaves(self, row: Mapping[str, Any]) -> None:
+        """Take a row out of the count of its batch, which goes with its last one."""
+        of = self.batches[row["batch"]]
+        of |= {"rows": int(of["rows"]) - 1, "core_s": f"{float(of['core_s']) - row['core_s']:.1f}"}
+        if not of["rows"]:
+            del self.batches[row["batch"]]
 
     def write(self, experiment: str) -> None:
         """Write the table of an experiment, sorted, and the three that all share; each whole or not at all."""

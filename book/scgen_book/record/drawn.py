@@ -1,7 +1,7 @@
-"""Arrays of a figure that the record keeps beside its tables, where the book's own data cannot draw it.
+"""Arrays of figures that the record keeps beside its tables: of those that a quick build cannot draw from its own rows.
 
-A row has a table of its own in ``book/record/drawn``, a line a cell: an array (N, k) stands in k columns, "name 0" to
-"name k-1", one of (N,) in one.
+A row has a table of its own in ``book/record/drawn``: an array (N,) is a column, one of (N, k) stands in k columns,
+"name 0" to "name k-1". Arrays are finite numbers, or texts that are no numbers; a shorter one ends earlier.
 """
 
 import re
@@ -30,15 +30,15 @@ def table(folder: Path, key: "Key") -> Path:
 
 
 def write(folder: Path, key: "Key", packed: Mapping) -> None:
-    """Write the arrays of a row, of numbers, as `arrays.packed` has them."""
+    """Write the arrays of a row, as `arrays.packed` has them."""
     columns = {}
     for name, values in arrays.unpacked(packed).items():
         values = values.astype(int) if values.dtype == bool else values
         columns |= {name: values} if values.ndim == 1 else {f"{name} {i}": x for i, x in enumerate(values.T)}
     path = table(folder, key)
     path.parent.mkdir(exist_ok=True)
-    text = pd.DataFrame(columns).to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
-    files.write_atomically(path, text)
+    lines = pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+    files.write_atomically(path, lines.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n"))
 
 
 def read(folder: Path, key: "Key") -> dict:
@@ -48,5 +48,5 @@ def read(folder: Path, key: "Key") -> dict:
         return {}
     columns = pd.read_csv(path)
     of = {column: re.sub(r" \d+$", "", column) for column in columns}
-    found = {name: columns[[c for c in of if of[c] == name]].to_numpy() for name in dict.fromkeys(of.values())}
+    found = {name: columns[[c for c in of if of[c] == name]].dropna().to_numpy() for name in dict.fromkeys(of.values())}
     return arrays.packed({name: values[:, 0] if name in columns else values for name, values in found.items()})

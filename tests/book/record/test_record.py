@@ -54,6 +54,16 @@ def test_what_was_written_is_read_again_in_few_digits(tmp_path):
     assert record.batches[BATCH["batch"]]["commit"] == BATCH["commit"]
 
 
+def test_a_row_that_is_computed_again_leaves_its_batch(tmp_path):
+    later = BATCH | {"batch": "20260102T000000Z", "rows": 1}
+    record = kept(tmp_path, row(), row(1))
+    record.batches[BATCH["batch"]] |= {"rows": 2, "core_s": 3.0}
+    record.add(row(), 1.5, later)
+    assert (record.batches[BATCH["batch"]]["rows"], float(record.batches[BATCH["batch"]]["core_s"])) == (1, 1.5)
+    record.add(row(1), 1.5, later | {"rows": 2})
+    assert record.batches.keys() == {later["batch"]}
+
+
 def test_a_count_is_kept_whole_however_long_it_is(tmp_path):
     record = kept(tmp_path, row(scores={"groups": 1503877.0, "silhouette": 1503877.4}))
     assert record.rows[key_of(row())]["scores"] == {"groups": 1503877.0, "silhouette": 1503880.0}
@@ -97,6 +107,17 @@ def test_cells_of_a_figure_are_kept_where_its_experiment_says_so(tmp_path):
     np.testing.assert_array_equal(read["neither"], arrays["neither"])
     other = row()
     assert kept(tmp_path / "other", other).has(experiments.get("dca.figure2"), key_of(other))
+
+
+def test_kept_arrays_may_be_texts_and_of_several_lengths(tmp_path):
+    arrays = {"figure": np.eye(4, 2), "groups": np.array(["Group1", "Group2"] * 2), "loss": np.array([2.0, 1.5])}
+    record = kept(tmp_path, found := row(dataset="dca_g6_fig2", arrays=experiments.arrays.packed(arrays)))
+    (read,) = record.of(experiments.get("dca.figure2"))
+    read = experiments.arrays.unpacked(read["arrays"])
+    assert read.keys() == arrays.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(read[name], values)
+    assert record.has(experiments.get("dca.figure2"), key_of(found))
 
 
 def test_of_other_seeds_the_record_keeps_no_cells(tmp_path):

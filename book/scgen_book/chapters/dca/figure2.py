@@ -62,14 +62,13 @@ def summary(found: Rows) -> pd.DataFrame:
 def panels(found: Rows, which: int) -> Figure | Markdown:
     """Draw the cells of one of the simulations (by its place) where the figure looks at them, first seed."""
     rows, names = found.wide, list(dict.fromkeys(found.wide["dataset"]))
-    asked = {row["dataset"] for row in found.own}
-    if which >= len(names) or names[which] not in asked:  # the record has scores of it, and no cells
-        return Markdown("*Not shown: no such simulation was asked for (parameter* `fig2_datasets`*).*")
-    dataset = names[which]
+    dataset = names[which] if which < len(names) else None
     rows = rows[(rows["dataset"] == dataset) & rows["method"].isin(SHOWN)]
-    rows = rows[rows["seed"] == rows["seed"].iloc[0]]
+    rows = rows[rows["seed"] == rows["seed"].min()]
     kept = {row.method: found.kept(row.method, dataset, row.seed) for row in rows.itertuples()}
-    rows = rows[[bool(kept[method]) for method in rows["method"]]]  # the record has no cells
+    rows = rows[[bool(kept[method]) for method in rows["method"]]]  # of most rows the record has scores alone
+    if rows.empty:
+        return Markdown("*Not shown: no such simulation was asked for (parameter* `fig2_datasets`*).*")
     groups = next(filter(None, kept.values()))["groups"]
     shown = {NAMES[row.method]: (kept[row.method]["figure"], row.silhouette) for row in rows.itertuples()}
     return plots.embedding_panels(shown, groups, "PC" if len(set(groups)) == 2 else "t-SNE ")

@@ -28,6 +28,7 @@ from scgen_lib.models.dca import DCA
 
 #: Methods that the figure shows, and the repaired network.
 SHOWN = ("true", "observed", "zinb", "mse", "zinb, repaired")
+SIX_GROUPS = "dca_g6_fig2"
 #: Single differences, trained at the seeds of the repaired network alone, and those of two groups alone.
 APART = ("mse, one path", "zinb, logarithm")
 OF_TWO_GROUPS = ("zinb, described", "zinb, Keras 3")
@@ -207,6 +208,11 @@ def claims(row: Mapping[str, Any]) -> dict[str, str]:
     return found | ({"epochs": "dca.fig2.g2.epochs"} if method == "zinb" and groups == 2 else {})
 
 
+def drawn(dataset: str, method: str) -> tuple[str, ...]:
+    """Return what the record keeps of the six groups, whose t-SNE takes longest: the cells in it, and losses."""
+    return ("figure", "groups", "loss", "val_loss") if dataset == SIX_GROUPS and method in SHOWN else ()
+
+
 EXPERIMENT = Experiment(
     name="dca.figure2",
     methods={
@@ -241,4 +247,5 @@ EXPERIMENT = Experiment(
     settings=(*networks.SETTINGS, "tsne_iterations", "tsne_angle", "max_cells"),
     asked=asked,
     claims=claims,
+    drawn=drawn,
 )
