@@ -132,6 +132,20 @@ def table(taken: list[dict[str, dict[str, float]]]) -> list[str]:
     return lines
 
 
+def conclusion(taken: list[dict[str, dict[str, float]]]) -> list[str]:
+    """Return which way is fastest by network, and by how much."""
+    from harness import ratios
+
+    found = []
+    for name in taken[0][list(WAYS)[-1]]:
+        values = {way: [round_[way][name] for round_ in taken] for way in WAYS if name in taken[0][way]}
+        first = next(iter(values.values()))
+        gains = {way: statistics.median(ratios(first, ms)) for way, ms in values.items()}
+        best = max(gains, key=gains.get)
+        found.append(f"{name}: {best.strip('*')}" + (f" ({gains[best]:.2f} times)" if gains[best] > 1 else ""))
+    return ["", f"The fastest by network: {'; '.join(found)}."]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -156,7 +170,7 @@ def main() -> None:
         return other(["env", *env, sys.executable, __file__, *given])
 
     taken = [{way: asked(way) for way in WAYS} for _ in range(options.rounds)]
-    lines = [*table(taken), "", "| way | result of a short training | mean ± sd |", "|---|---|---|"]
+    lines = [*table(taken), *conclusion(taken), "", "| way | result of a short training | mean ± sd |", "|---|---|---|"]
     for way in (BASE, *CHANGES):
         for name, values in asked(way, "--results").items():
             lines.append(f"| {way} | {name} | {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f} |")
