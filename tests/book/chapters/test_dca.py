@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from scgen_book import experiments, results
+from scgen_book import experiments, record, results
 from scgen_book.chapters.dca import cells, figure2, findings, published, scaling, sizes, students, takeaways
 from scgen_book.experiments import arrays
 from scgen_book.experiments.dca import entries
@@ -334,6 +334,16 @@ def test_the_cells_of_figure_9_are_drawn_where_they_were_denoised_here():
         "DCA, NB, r = -0.60",
     ]
     assert "no cells" in published.two_genes(made_up("dca.figure9", {"paul_full": of})).data
+
+
+def test_of_cells_that_were_not_denoised_here_the_record_has_those_of_both_figures():
+    nine, two = (experiments.get(f"dca.figure{n}") for n in (9, 2))
+    found = Rows(nine, [], "not asked for", record.current().of(nine))
+    assert len(published.two_genes(found).axes) == len(nine.methods)
+    recorded = record.current().of(two)
+    here = [row for row in recorded if row["dataset"] == "dca_g2_fig2"]
+    panels = figure2.panels(Rows(two, here, recorded=recorded), 1)
+    assert len([ax for ax in panels.axes if ax.collections]) == 5
 
 
 def test_times_stand_by_the_number_of_cells_and_for_a_cell():

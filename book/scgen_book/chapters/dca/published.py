@@ -1,6 +1,5 @@
 """Other numbers of the paper and its tutorial on the page: groups of two more simulations, and two genes of blood."""
 
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
@@ -50,6 +49,6 @@ def two_genes(found: Rows) -> Figure | Markdown:
     panels = {}
     for method in found.experiment.methods:
         if kept := found.kept(method):
-            r = np.corrcoef(kept["genes"].T)[0, 1]
+            r = found.values(method, figure9.ALL).iloc[0]
             panels[f"{_NAMES[method]}, r = {r:.2f}"] = kept["genes"], kept["neither"].astype(bool)
     return plots.two_genes(panels, ("Gata1", "Pu.1")) if panels else Markdown("*Not drawn: the record has no cells.*")
