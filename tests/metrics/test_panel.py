@@ -90,7 +90,7 @@ def test_cells_without_labels_score_what_needs_none(train, test):
 
 
 def test_labels_are_scored_each_for_itself(train, test):
-    settings = CHEAP | {"trees": 5, "seeds": [0]}
+    settings = CHEAP | {"trees": 5, "folds": 2, "seeds": [0]}
     found = panel.score_by_label(train, test, {"again": test}, min_cells=100, **settings)
     assert set(found["label"]) == {"a"}  # 40 % of 200 cells are fewer than 100
     assert found["n_real"].iloc[0] == (test.labels == "a").sum()
@@ -109,9 +109,10 @@ def test_scoring_refuses_what_cannot_be_compared(train, test):
         panel.score(train, test, {"few": Cells(test.counts[:, :7])})
     with pytest.raises(DataError, match="5 to 200 cells a side, got an n of 400"):
         panel.score(train, test, {}, n=400)
+    settings = CHEAP | {"trees": 5, "folds": 2, "seeds": [0]}
     with pytest.raises(DataError, match="empty"):
-        panel.score(train, test, {"empty": Cells(empty)}, seeds=[0], **CHEAP)
-    kept = panel.score(train, test, {"empty": Cells(empty)}, seeds=[0], allow_empty=True, **CHEAP)
+        panel.score(train, test, {"empty": Cells(empty)}, **settings)
+    kept = panel.score(train, test, {"empty": Cells(empty)}, allow_empty=True, **settings)
     assert kept["value"].notna().any()
 
 
@@ -123,6 +124,7 @@ def test_controls_of_sparse_cells_may_be_empty():
     assert found.groupby("method").size().nunique() == 1
 
 
+@pytest.mark.slow
 def test_simulated_groups_reproduce_the_order_of_the_controls():
     adata = splatter.preset("dca_student", batch_cells=(300,), n_genes=200, seed=2)
     rows = np.random.default_rng(0).permutation(300)

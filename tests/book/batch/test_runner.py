@@ -218,7 +218,10 @@ def test_a_mended_copy_of_a_failed_run_goes_on_with_its_values(tmp_path, write_n
     assert not (tmp_path / "mine" / "failed.ipynb").exists()
 
 
-@pytest.mark.parametrize("arguments", [("a.ipynb", "--run-dir", "mine"), ("page.ipynb", "--run-dir", "other")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("a.ipynb", "--run-dir", "mine"), pytest.param(("page.ipynb", "--run-dir", "other"), marks=pytest.mark.slow)],
+)
 def test_a_second_run_into_one_place_is_refused_and_changes_nothing(tmp_path, write_notebook, arguments, capsys):
     wait = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
     write_notebook(tmp_path / "slow.ipynb", "open('started', 'w').close()", wait, SAVE, parameters=LEVEL)
