@@ -1,6 +1,21 @@
 """How the chapter on DR-A answers its question."""
 
-from scgen_book.answers import BETTER, EQUAL, NO, PARTLY, UNKNOWN, WORSE, YES, Answer, Seen, judged, nothing, number
+from scgen_book.answers import (
+    BETTER,
+    EQUAL,
+    NO,
+    PARTLY,
+    UNKNOWN,
+    WORSE,
+    YES,
+    Answer,
+    Seen,
+    judged,
+    nothing,
+    number,
+    places,
+    where,
+)
 
 NMI, CELLS = "NMI, geometric, group9", ("zeisel_720", "zeisel_4000")
 LENGTHS = (2, 10, 20)
@@ -31,9 +46,10 @@ def answer() -> Answer:
     }[word]
     takeaways = (
         _scores(rows, data),
+        _elsewhere(Seen("dr_a.datasets")),
         _game(rows, data),
-        *(_other(rows, data, name) for name in ("UMAP", "scVI", "t-SNE")),
         _ends(rows, data),
+        *(_other(rows, data, name) for name in ("UMAP", "scVI", "t-SNE")),
     )
     return Answer(word, sentence, takeaways)
 
@@ -57,6 +73,15 @@ def _scores(rows: Seen, data: str) -> str:
         f"With ten numbers a cell, clusters agree with the types by an NMI of {number(ours)}; those of ten principal "
         f"components by {number(its)} (1 is perfect)."
     )
+
+
+def _elsewhere(rows: Seen) -> str | None:
+    """Say whether that holds on cells of other studies, too."""
+    found = rows.contests(rows.datasets(), "faithful, K = 10", "PCA, K = 10", "NMI, geometric")
+    words = {BETTER: "better than principal components", WORSE: "less well than these", EQUAL: "as well as these"}
+    parts = [f"{said} {places(found, outcome)}" for outcome, said in words.items() if where(found, outcome)]
+    parts = [part.replace("these", "principal components") if not i else part for i, part in enumerate(parts)]
+    return f"On cells of other studies it finds types, with ten numbers, {', '.join(parts)}." if parts else None
 
 
 def _game(rows: Seen, data: str) -> str | None:

@@ -106,6 +106,24 @@ def test_dr_a_is_held_against_principal_components_and_itself_without_adversarie
     assert "Against UMAP on the same cells DR-A is worse with 10 numbers." in found.takeaways
 
 
+@pytest.mark.parametrize(
+    ("pancreas", "words"),
+    [
+        (0.8, "better than principal components on both data sets"),
+        (0.5, "better than principal components on 700 human blood cells, less well than these on mouse pancreas"),
+        (None, "better than principal components on 700 human blood cells"),
+    ],
+)
+def test_what_dr_a_does_on_other_cells_is_told_by_data_set(told, pancreas, words):
+    metric, paper = "NMI, geometric", "NMI, geometric, group9"
+    told("dr_a.scores", {"zeisel_4000": {name: {paper: around(0.7)} for name in ("faithful, K = 10", "PCA, K = 10")}})
+    means = {"pbmc68k_reduced": 0.9} | ({} if pancreas is None else {"baron_mouse": pancreas})
+    of = {name: {"faithful, K = 10": {metric: around(mean)}} for name, mean in means.items()}
+    told("dr_a.datasets", {name: rows | {"PCA, K = 10": {metric: around(0.6)}} for name, rows in of.items()})
+    (line,) = (line for line in answers.answer("dr_a").takeaways if "other studies" in line)
+    assert line == f"On cells of other studies it finds types, with ten numbers, {words}."
+
+
 @pytest.mark.parametrize(("alone", "words"), [(0.6, "add to"), (0.8, "take from"), (0.7, "change nothing")])
 def test_what_the_described_game_does_is_told_of_the_repaired_dr_a(told, alone, words):
     metric = "NMI, geometric, group9"
