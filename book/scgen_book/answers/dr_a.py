@@ -78,9 +78,9 @@ def _scores(rows: Seen, data: str) -> str:
 def _elsewhere(rows: Seen) -> str | None:
     """Say whether that holds on cells of other studies, too."""
     found = rows.contests(rows.datasets(), "faithful, K = 10", "PCA, K = 10", "NMI, geometric")
-    words = {BETTER: "better than principal components", WORSE: "less well than these", EQUAL: "as well as these"}
-    parts = [f"{said} {places(found, outcome)}" for outcome, said in words.items() if where(found, outcome)]
-    parts = [part.replace("these", "principal components") if not i else part for i, part in enumerate(parts)]
+    words = {BETTER: "better than", WORSE: "less well than", EQUAL: "as well as"}
+    said = [(word, places(found, outcome)) for outcome, word in words.items() if where(found, outcome)]
+    parts = [f"{word} {'these' if i else 'principal components'} {place}" for i, (word, place) in enumerate(said)]
     return f"On cells of other studies it finds types, with ten numbers, {', '.join(parts)}." if parts else None
 
 

@@ -1,6 +1,5 @@
 """What an edition asks for, what of it the record has, and what the rest would cost."""
 
-import dataclasses
 import json
 import statistics
 from collections.abc import Iterator, Mapping
@@ -60,11 +59,11 @@ def rows(edition: str, kept: Record, *, editions: str = "workflow/editions") -> 
         for row in run.rows.values():
             task = (row.experiment, row.dataset, row.method, int(row.seed))
             settings = json.loads(json.dumps(row.settings))
-            had = kept.rows.get((*task, record.named(settings)))
+            key = (*task, record.named(settings))
+            had = kept.rows.get(key)
             cost = had["core_s"] if had else costs.of(*task[:3], settings)
-            asked = Asked(run.name, *task, settings, False, cost)
-            done = kept.has(experiments.get(row.experiment), asked.key)
-            found.setdefault(asked.key, dataclasses.replace(asked, recorded=done))
+            done = kept.has(experiments.get(row.experiment), key)
+            found.setdefault(key, Asked(run.name, *task, settings, done, cost))
     return list(found.values())
 
 

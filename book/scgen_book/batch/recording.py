@@ -129,7 +129,7 @@ def _computed(row: plan.Asked, folder: str) -> dict:
     """Return a row with the arrays that the record keeps: read if it is up to date, else computed and written there."""
     experiment, task = experiments.get(row.experiment), (row.dataset, row.method, row.seed)
     (found,) = rows.computed(experiment, [task], row.settings, folder, alone=True)
-    kept = experiment.drawn(row.dataset, row.method) if row.seed == drawn.SEED else ()
+    kept = drawn.names(experiment, row.key)
     return dict(found) | {"arrays": {name: found["arrays"][name] for name in kept if name in found["arrays"]}}
 
 

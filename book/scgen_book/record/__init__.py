@@ -122,17 +122,17 @@ class Record:
         return [self._whole(experiment, row) for row in found]
 
     def _whole(self, experiment: Experiment, row: Mapping) -> dict:
-        method = experiment.methods[row["method"]]
+        method, key = experiment.methods[row["method"]], key_of(row)
         whole = dict(row) | {
             "role": method.role, "variant": method.variant, "duration_s": row["core_s"], "claims": {},
-            "arrays": drawn.read(self.folder, key_of(row)),
+            "arrays": drawn.read(self.folder, key) if drawn.names(experiment, key) else {},
         }  # fmt: skip
         return whole | {"claims": dict(experiment.claims(whole)) if row["status"] == "ok" else {}}
 
     def has(self, experiment: Experiment, key: Key) -> bool:
         """Say whether a row is there, with the arrays that the record keeps of it."""
         row = self.rows.get(key)
-        wanted = row and row["status"] == "ok" and key[3] == drawn.SEED and experiment.drawn(*key[1:3])
+        wanted = row and row["status"] == "ok" and drawn.names(experiment, key)
         return row is not None and (not wanted or drawn.table(self.folder, key).exists())
 
     def add(self, row: Mapping[str, Any], core_s: float, batch: Mapping[str, Any]) -> None:
@@ -155,7 +155,8 @@ class Record:
         kept = {name: row[name] for name in ("experiment", "dataset", "method", "seed", "settings", "status", "reason")}
         scores = {name: rounded(value) for name, value in row["scores"].items()}
         self.rows[key] = kept | {"scores": scores, "core_s": round(core_s, 1), "batch": batch["batch"]}
-        self._arrays[key] = dict(row.get("arrays", {}))
+        if arrays := row.get("arrays"):
+            self._arrays[key] = arrays
         for metric, claim in row["claims"].items():
             self.claims[key[0], key[1], key[2], key[4], metric] = (claim, row["variant"])
 
@@ -170,8 +171,7 @@ class Record:
         """Write the table of an experiment, sorted, and the three that all share; each whole or not at all."""
         rows = {key: row for key, row in self.rows.items() if key[0] == experiment}
         for key in rows.keys() & self._arrays.keys():
-            if arrays := self._arrays.pop(key):
-                drawn.write(self.folder, key, arrays)
+            drawn.write(self.folder, key, self._arrays.pop(key))
         metrics = list(dict.fromkeys(name for row in rows.values() for name in row["scores"]))
         lines = [
             [

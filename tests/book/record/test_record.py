@@ -125,6 +125,14 @@ def test_of_other_seeds_the_record_keeps_no_cells(tmp_path):
     assert kept(tmp_path, found | {"arrays": {}}).has(experiments.get("dca.figure9"), key_of(found))
 
 
+def test_a_row_of_other_settings_has_cells_of_its_own(tmp_path):
+    experiment, (found, _) = experiments.get("dca.figure9"), cells_of_figure_9()
+    other = found | {"settings": {"epochs": 9}, "arrays": {}}
+    record = kept(tmp_path, found, other)
+    assert not record.has(experiment, key_of(other))
+    assert [bool(row["arrays"]) for row in record.of(experiment, other["settings"])] == [False]
+
+
 def test_kept_cells_have_the_correlation_that_their_row_tells():
     experiment = experiments.get("dca.figure9")
     cells = {row["method"]: row for row in current().of(experiment) if row["arrays"]}

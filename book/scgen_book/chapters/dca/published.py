@@ -50,5 +50,5 @@ def two_genes(found: Rows) -> Figure | Markdown:
     for method in found.experiment.methods:
         if kept := found.kept(method):
             r = found.values(method, figure9.ALL).iloc[0]
-            panels[f"{_NAMES[method]}, r = {r:.2f}"] = kept["genes"], kept["neither"].astype(bool)
+            panels[f"{_NAMES[method]}, r = {r:.2f}"] = kept["genes"], kept["neither"]
     return plots.two_genes(panels, ("Gata1", "Pu.1")) if panels else Markdown("*Not drawn: the record has no cells.*")
