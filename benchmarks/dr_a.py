@@ -80,6 +80,18 @@ class Sessions:
                     {name: value.numpy() for name, value in step(batch).items()}
 
 
+def data() -> dict[str, np.ndarray]:
+    counts = np.random.default_rng(0).negative_binomial(1, 0.4, (CELLS, GENES)).astype("float32")
+    x = UnitScaler().fit(counts)(counts)
+    return {"x": x, "log_factorial": mean_log_factorial(x)[:, None] * np.float32(GENES)}
+
+
+def compiled(kind: type[DRANet] = DRANet) -> DRANet:
+    net = kind(GENES, DRASettings.faithful(), iterations=ITERATIONS, library_prior=(4.0, 0.2))
+    net.compile()
+    return net
+
+
 def flops(net: DRANet) -> float:
     """Floating-point operations of the matrix products of an iteration, the mean of the turns of D1 and the encoder."""
     size = {name: sum(math.prod(w.shape) for w in ws if len(w.shape) == 2) for name, ws in net.parts.items()}
@@ -107,22 +119,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    counts = np.random.default_rng(0).negative_binomial(1, 0.4, (CELLS, GENES)).astype("float32")
-    x = UnitScaler().fit(counts)(counts)
-    arrays = {"x": x, "log_factorial": mean_log_factorial(x)[:, None] * np.float32(GENES)}
-
-    def net(kind: type[DRANet] = DRANet) -> DRANet:
-        made = kind(GENES, DRASettings.faithful(), iterations=ITERATIONS, library_prior=(4.0, 0.2))
-        made.compile()
-        return made
-
+    arrays = data()
     slow = "a call per step, library lnΓ"
     ways = {
-        slow: Sessions(net(LibraryNet), arrays),
-        "a call per step": Sessions(net(), arrays),
-        "a call per step, XLA": Sessions(net(), arrays, jit_compile=True),
-        "engine, real and fake in one product": harness.Engine(net(FusedNet), arrays, BATCH, order=windows),
-        "**engine**": harness.Engine(net(), arrays, BATCH, order=windows),
+        slow: Sessions(compiled(LibraryNet), arrays),
+        "a call per step": Sessions(compiled(), arrays),
+        "a call per step, XLA": Sessions(compiled(), arrays, jit_compile=True),
+        "engine, real and fake in one product": harness.Engine(compiled(FusedNet), arrays, BATCH, order=windows),
+        "**engine**": harness.Engine(compiled(), arrays, BATCH, order=windows),
     }
     for run in ways.values():
         run(1)
@@ -132,8 +136,8 @@ def main() -> None:
         options.rounds,
     )
     rate, copies = harness.gemm_rate(), harness.copy_rate()
-    products = flops(net()) / rate * 1e3
-    traffic = adam_bytes(net()) / copies * 1e3
+    products = flops(compiled()) / rate * 1e3
+    traffic = adam_bytes(compiled()) / copies * 1e3
     lines = [
         "| way | ms per iteration | s per 200 epochs | times faster than the first | of the products | with Adam |",
         "|---|---|---|---|---|---|",
@@ -160,8 +164,8 @@ def main() -> None:
         f"matrix products at {rate / 1e9:.0f} GFLOP/s, copies at {copies / 1e9:.0f} GB/s. {CELLS:,} cells × {GENES} "
         f"genes, mini-batches of {BATCH}, {ITERATIONS} iterations an epoch; medians (and range) of {options.rounds} "
         f"rounds of {options.epochs} epochs, all ways in turn. Times are without compilation; 200 epochs are "
-        f"extrapolated. An iteration is {flops(net()) / 1e9:.2f} GFLOP of matrix products in three updates, and "
-        f"{adam_bytes(net()) / 1e6:.0f} MB that Adam reads and writes.",
+        f"extrapolated. An iteration is {flops(compiled()) / 1e9:.2f} GFLOP of matrix products in three updates, and "
+        f"{adam_bytes(compiled()) / 1e6:.0f} MB that Adam reads and writes.",
         lines,
         options.output,
     )

@@ -61,10 +61,6 @@ def networks(jit: bool, epochs: int) -> Iterator[tuple]:
     import training as dca
     from harness import Engine
 
-    from scgen_lib.models.dr_a.settings import DRASettings
-    from scgen_lib.models.scgan.net import ScGANNet
-    from scgen_lib.preprocess import mean_log_factorial
-
     def timed(net, *args, **options) -> Engine:
         net.jit = jit
         return Engine(net, *args, **options)
@@ -73,22 +69,12 @@ def networks(jit: bool, epochs: int) -> Iterator[tuple]:
         arrays, standardiser = dca.data(genes)
         net = dca.engine(arrays, standardiser, batch, "log_space").model
         yield f"DCA, {genes:,} genes, {batch} cells", timed(net, arrays, batch), epochs * (dca.CELLS // batch)
-    rng = np.random.default_rng(0)
-    x = rng.negative_binomial(1, 0.4, (dr_a.CELLS, dr_a.GENES)).astype("float32")
-    x /= x.max(axis=0)
-    net = dr_a.DRANet(dr_a.GENES, DRASettings.faithful(), iterations=dr_a.ITERATIONS, library_prior=(4.0, 0.2))
-    net.compile()
-    arrays = {"x": x, "log_factorial": mean_log_factorial(x)[:, None] * np.float32(dr_a.GENES)}
-    run = timed(net, arrays, dr_a.BATCH, order=dr_a.windows)
+    run = timed(dr_a.compiled(), dr_a.data(), dr_a.BATCH, order=dr_a.windows)
     yield f"DR-A, {dr_a.GENES} genes, {dr_a.BATCH} cells", run, epochs * dr_a.ITERATIONS
     for genes in (765, 2000):
-        x = rng.negative_binomial(1, 0.5, (scgan.CELLS, genes)).astype("float32")
-        x *= scgan.TOTAL / x.sum(axis=1, keepdims=True)
-        codes = rng.integers(0, scgan.CLASSES, scgan.CELLS)[:, None].astype("float32")
-        net = ScGANNet(genes, prior=[1 / scgan.CLASSES] * scgan.CLASSES)
-        net.compile(steps=1_000_000)
-        size = net.critic_updates * scgan.BATCH
-        run = timed(net, {"x": x, "label": codes}, size, order=drawn)
+        net, (x, codes) = scgan.compiled(genes), scgan.data(genes)
+        arrays = {"x": x, "label": codes[:, None].astype("float32")}
+        run = timed(net, arrays, net.critic_updates * scgan.BATCH, order=drawn)
         yield f"cscGAN, {genes:,} genes, {scgan.BATCH} cells", run, 4 * epochs
     if not jit:  # in XLA its convolutions are many times slower, so it never trains there
         counts = cvae.simulated(10 * cvae.BATCH).layers["counts"]
@@ -120,13 +106,18 @@ def results(jit: bool, seeds: int) -> dict[str, list[float]]:
     }
 
 
+def by_network(taken: list[dict[str, dict[str, float]]]) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    """Yield each network with every round's milliseconds of the ways that it was timed in, the first way first."""
+    for name in taken[0][list(WAYS)[-1]]:
+        yield name, {way: [round_[way][name] for round_ in taken] for way in WAYS if name in taken[0][way]}
+
+
 def table(taken: list[dict[str, dict[str, float]]]) -> list[str]:
     """Return the lines of what an update takes, from every round's milliseconds of every way."""
     from harness import ratios, spread
 
     lines = ["| network | way | ms per step | times faster than the first |", "|---|---|---|---|"]
-    for name in taken[0][list(WAYS)[-1]]:
-        values = {way: [round_[way][name] for round_ in taken] for way in WAYS if name in taken[0][way]}
+    for name, values in by_network(taken):
         first = next(iter(values.values()))
         lines += [f"| {name} | {way} | {spread(ms)} | {spread(ratios(first, ms))} |" for way, ms in values.items()]
     return lines
@@ -137,8 +128,7 @@ def conclusion(taken: list[dict[str, dict[str, float]]]) -> list[str]:
     from harness import ratios
 
     found = []
-    for name in taken[0][list(WAYS)[-1]]:
-        values = {way: [round_[way][name] for round_ in taken] for way in WAYS if name in taken[0][way]}
+    for name, values in by_network(taken):
         first = next(iter(values.values()))
         gains = {way: statistics.median(ratios(first, ms)) for way, ms in values.items()}
         best = max(gains, key=gains.get)

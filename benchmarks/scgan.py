@@ -105,14 +105,24 @@ def flops(net: ScGANNet) -> float:
     return 2 * BATCH * (net.critic_updates * critic_update + generator_update)
 
 
-def measure(genes: int, rounds: int, steps: int) -> tuple[str, str]:
+def data(genes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return cells of equal totals, (CELLS, genes) float32, and the numbers of their classes."""
     rng = np.random.default_rng(0)
     x = rng.negative_binomial(1, 0.5, (CELLS, genes)).astype("float32")
     x *= TOTAL / x.sum(axis=1, keepdims=True)
-    codes = rng.integers(0, CLASSES, CELLS)
-    nets = [ScGANNet(genes, prior=[1 / CLASSES] * CLASSES) for _ in range(2)]
+    return x, rng.integers(0, CLASSES, CELLS)
+
+
+def compiled(genes: int) -> ScGANNet:
+    net = ScGANNet(genes, prior=[1 / CLASSES] * CLASSES)
+    net.compile(steps=1_000_000)
+    return net
+
+
+def measure(genes: int, rounds: int, steps: int) -> tuple[str, str]:
+    x, codes = data(genes)
+    nets = [compiled(genes) for _ in range(2)]
     for net in nets:
-        net.compile(steps=1_000_000)
         net.jit = True  # as in the long trainings that these few epochs stand for
     watch = InTurn(Session(nets[1], x, codes), steps)
     updates = nets[0].critic_updates
