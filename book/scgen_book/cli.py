@@ -167,10 +167,10 @@ def record(edition: str, only: Sequence[str], hours: float | None, jobs: int | N
 @click.option("--experiment", help="Of which experiment; of any.")
 @click.option("--longest", type=float, metavar="SECONDS", help="Draw only rows that took no more of a core.")
 @click.option("--seed", type=int, help="Of the draw; another one each time.")
-def verify(number: int, experiment: str | None, longest: float | None, seed: int | None) -> None:
+@click.option("--jobs", type=click.IntRange(min=1), help="Rows at a time, a core each; as many as there are cores.")
+def verify(number: int, experiment: str | None, longest: float | None, seed: int | None, jobs: int | None) -> None:
     """Compute rows of the record once more, drawn at random; one that differs fails."""
     with _extra():
-        from scgen_book import noise
         from scgen_book.batch import recording
         from scgen_book.record import Record, agreement
 
@@ -178,12 +178,10 @@ def verify(number: int, experiment: str | None, longest: float | None, seed: int
     rows = agreement.drawn(kept, number, experiment=experiment, longest_s=longest, seed=seed)
     if not rows:
         raise InputError(f"expected rows in {kept.folder}, got none of that kind: ask for others (see `scgen plan`)")
-    with recording.single_threads():  # as they were computed
-        for row in rows:
-            with noise.left_out():
-                found.append(agreement.again(kept, row))
-            _told(str(found[-1]))
-    print(", ".join(f"{n} {word}" for word, n in agreement.counted(found).items() if n))
+    for one in recording.again(kept, rows, jobs=jobs):
+        _told(str(one))
+        found.append(one)
+    print(agreement.told(found))
     if differing := [str(one) for one in found if one.word == agreement.DIFFERENT]:
         raise InputError("\n".join(["expected the recorded numbers, got others: find out why", *differing]))
 

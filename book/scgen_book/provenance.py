@@ -95,10 +95,11 @@ def packages() -> str | dict[str, str]:
 
 def hardware() -> dict[str, object]:
     """Return the processor's name, the number of cores this process may use, and the names of the GPUs."""
-    return {"cpu": _cpu(), "cores": environment.cores(), "gpus": _gpus()}
+    return {"cpu": processor(), "cores": environment.cores(), "gpus": _gpus()}
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """Return the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

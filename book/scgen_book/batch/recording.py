@@ -5,14 +5,15 @@ import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
 from scgen_book import experiments, provenance
 from scgen_book.batch import gpus, plan
 from scgen_book.experiments import rows
-from scgen_book.record import Record, drawn
+from scgen_book.record import Record, agreement, drawn
+from scgen_book.record.agreement import Agreement
 from scgen_lib import environment, files
 from scgen_lib.errors import ParameterError
 
@@ -69,7 +70,7 @@ def record(
     jobs = min(jobs or environment.cores(), len(missing)) or 1
     batch = _batch(jobs, kept)
     written = 0
-    with files.held(folder / files.LOCK, str(folder)), single_threads(), _pool(jobs) as pool:
+    with files.held(folder / files.LOCK, str(folder)), _single_threads(), _pool(jobs) as pool:
         todo, working = iter(missing), {}
         _fill(pool, todo, working, jobs, edition)
         while working:
@@ -89,6 +90,31 @@ def record(
             if hours is None or time.monotonic() - began < hours * 3600:
                 _fill(pool, todo, working, jobs, edition)
     return written
+
+
+def again(kept: Record, known: Iterable[dict], *, jobs: int | None = None) -> Iterator[Agreement]:
+    """Compute recorded rows once more, in processes like those that they come from, and compare each.
+
+    How many threads there are decides in which order numbers are added up, and a process that has loaded its libraries
+    keeps their number.
+
+    Parameters
+    ----------
+    kept
+        The record.
+    known
+        Rows of it.
+    jobs
+        Rows at a time, a core each; None: as many as there are cores.
+    """
+    with _single_threads(), _pool(jobs or environment.cores()) as pool:
+        for found in pool.map(_once_more, known):
+            yield agreement.judge(kept, found)
+
+
+def _once_more(row: dict) -> dict:
+    found = experiments.row(row["experiment"], row["dataset"], row["method"], row["seed"], row["settings"])
+    return found | {"arrays": {}}
 
 
 def result(row: dict) -> bool:
@@ -139,8 +165,9 @@ def _batch(jobs: int, kept: Record) -> dict:
     started = provenance.now().strftime("%Y%m%dT%H%M%SZ")
     name = next(name for n in itertools.count(1) if (name := f"{started}-{n}") not in kept.batches)
     return {
-        "batch": name, "commit": made["commit"] or "", "lock": lock[:12], "cpu": hardware["cpu"], "cores": jobs,
-        "gpus": "; ".join(gpus.usable()), "started": provenance.now().strftime("%Y-%m-%d"), "rows": 0, "core_s": 0.0,
+        "batch": name, "commit": made["commit"] or "", "lock": lock[:12],
+        "python": made["versions"]["python"], "cpu": hardware["cpu"], "cores": jobs, "gpus": "; ".join(gpus.usable()),
+        "started": provenance.now().strftime("%Y-%m-%d"), "rows": 0, "core_s": 0.0,
     }  # fmt: skip
 
 
@@ -151,7 +178,7 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 @contextlib.contextmanager
-def single_threads() -> Iterator[None]:
+def _single_threads() -> Iterator[None]:
     """Let each process that starts in the block use one core: trainings gain more side by side than from threads."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     before = {name: os.environ.get(name) for name in names}

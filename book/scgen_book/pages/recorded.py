@@ -13,9 +13,7 @@ def agreement_of(found: Sequence[Agreement]) -> str:
     """Return how many recorded rows a build computed once more, and how many agree, with those that differ."""
     if not found:
         return "No row of this build is one of the record, with the same settings.\n"
-    counts = agreement.counted(found)
-    told = ", ".join(f"**{n}** {word}" for word, n in counts.items() if n)
-    text = f"This build computed **{len(found)}** rows of the record once more: {told}.\n"
+    text = f"This build computed **{len(found)}** rows of the record once more: {agreement.told(found, '**{}**')}.\n"
     differing = [str(one) for one in found if one.word == agreement.DIFFERENT]
     lines = [f"- {markdown.escape(line)}" for line in differing[:_FIRST]]
     if len(differing) > _FIRST:
@@ -32,6 +30,7 @@ def batches(kept: Record) -> str:
             of["started"],
             f"`{of['commit'] or 'unknown'}`",
             f"`{of['lock']}`",
+            of["python"] or "–",
             markdown.escape(of["cpu"]),
             str(of["cores"]),
             markdown.escape(of["gpus"]) or "–",
@@ -40,7 +39,7 @@ def batches(kept: Record) -> str:
         ]
         for _, of in sorted(kept.batches.items())
     ]
-    head = ["date", "commit", "lock file", "processor", "cores", "GPUs", "rows", "core-hours"]
+    head = ["date", "commit", "lock file", "Python", "processor", "cores", "GPUs", "rows", "core-hours"]
     experiments = len({key[0] for key in kept.rows})
     told = f"{len(kept.rows):,} rows of {experiments} experiments, {kept.core_hours():.1f} core-hours.\n\n"
     return told + markdown.table(head, rows)

@@ -29,7 +29,7 @@ _FIRST = ("dataset", "method", "seed", "settings")
 _LAST = ("reason", "core_s", "batch")
 _CLAIM = ("experiment", "dataset", "method", "variant", "settings", "metric", "claim")
 #: What is known of a batch of rows that were computed one after the other; ``core_s`` is seconds of processor cores.
-BATCH = ("batch", "commit", "lock", "cpu", "cores", "gpus", "started", "rows", "core_s")
+BATCH = ("batch", "commit", "lock", "python", "cpu", "cores", "gpus", "started", "rows", "core_s")
 
 #: Which row: experiment, data set, method, seed and the name of its settings.
 Key = tuple[str, str, str, int, str]

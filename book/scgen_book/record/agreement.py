@@ -9,11 +9,11 @@ import json
 import math
 import random
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scgen_book import experiments, record
+from scgen_book import experiments, provenance, record
 from scgen_book.chance import FEWEST
 from scgen_book.record import Record
 
@@ -43,17 +43,22 @@ class Agreement:
         For each number behind that word its metric with the recorded value and the new one.
     reason
         Why one of the two has no number at all, one sentence.
+    processor
+        That which the recorded one comes from; None if it is this machine's.
     """
 
     key: record.Key
     word: str
     differing: Mapping[str, tuple[float | None, float | None]]
     reason: str | None = None
+    processor: str | None = None
 
     def __str__(self) -> str:
         name = " ".join(map(str, self.key[:4]))
         told = ", ".join(f"{metric}: {_text(a)} recorded, {_text(b)} now" for metric, (a, b) in self.differing.items())
         told = self.reason or told
+        if told and self.processor:
+            told += f"; recorded on another processor, {self.processor}"
         return f"{name}: {self.word}" + (f" ({told})" if told else "")
 
 
@@ -65,9 +70,11 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
     key = record.key_of(row)
     if (known := kept.rows.get(key)) is None:
         return None
+    processor = kept.batches[known["batch"]]["cpu"]
+    processor = None if processor == provenance.processor() else processor
     if known["status"] != row["status"]:
         gap, when = (row, "now") if row["status"] == "gap" else (known, "in the record")
-        return Agreement(key, DIFFERENT, {}, f"a gap {when}: {gap['reason']}")
+        return Agreement(key, DIFFERENT, {}, f"a gap {when}: {gap['reason']}", processor)
     metrics = list({**known["scores"], **row["scores"]})
     words: dict[str, dict[str, tuple]] = {}
     for metric in metrics:
@@ -77,7 +84,7 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
         if word != IDENTICAL and not {metric, row["method"]} & set(experiments.get(row["experiment"]).times):
             words.setdefault(word, {})[metric] = (old, new)
     word = next(word for word in (DIFFERENT, UNJUDGED, WITHIN, IDENTICAL) if word in words or word == IDENTICAL)
-    return Agreement(key, word, {} if word == IDENTICAL else words[word])
+    return Agreement(key, word, {} if word == IDENTICAL else words[word], processor=processor)
 
 
 def _compared(kept: Record, key: record.Key, metric: str, old: float | None, new: float | None, tests: int) -> str:
@@ -129,12 +136,6 @@ def _can_be_computed(row: Mapping) -> bool:
     return experiments.installed(experiments.method_of(experiments.get(row["experiment"]), row["method"]))
 
 
-def again(kept: Record, row: Mapping) -> Agreement:
-    """Compute a recorded row once more and compare it."""
-    found = experiments.row(row["experiment"], row["dataset"], row["method"], row["seed"], row["settings"])
-    return judge(kept, found)
-
-
 def of_rows(kept: Record, folder: str | Path) -> list[Agreement]:
     """Compare the rows of an edition's folder, ``<run>/rows/*.json``, with the record; what that lacks is left out."""
     found = []
@@ -148,6 +149,14 @@ def counted(agreements: Iterable[Agreement]) -> dict[str, int]:
     """Return how many rows there are of each word."""
     found = [agreement.word for agreement in agreements]
     return {word: found.count(word) for word in WORDS}
+
+
+def told(agreements: Sequence[Agreement], number: str = "{}") -> str:
+    """Say how many rows there are of each word, and how many of those not identical another processor recorded."""
+    text = ", ".join(f"{number.format(n)} {word}" for word, n in counted(agreements).items() if n)
+    rest = [agreement for agreement in agreements if agreement.word != IDENTICAL]
+    others = sum(agreement.processor is not None for agreement in rest)
+    return text + (f"; of the {len(rest)} not identical another processor recorded {others}" if rest else "")
 
 
 def _text(value: float | None) -> str:

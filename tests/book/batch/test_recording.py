@@ -1,5 +1,6 @@
 """What an edition asks for and the record lacks: planned with its cost, computed, and written down row by row."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -104,3 +105,19 @@ def test_a_recorded_row_is_computed_once_more_and_a_difference_fails_with_its_na
 
     done = CliRunner().invoke(cli.verify, ["--experiment", "dr_a.scores"])
     assert str(done.exception).startswith("expected rows in ")
+
+
+def test_a_recorded_row_is_computed_once_more_by_a_process_of_one_thread(edition, tmp_path, monkeypatch):
+    kept = Record(tmp_path / "record")
+    recording.record("full", kept, only=["observed"], editions=edition, jobs=1, told=str)
+    asked = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, jobs):
+            asked.append((jobs, os.environ["OMP_NUM_THREADS"], os.environ["TF_NUM_INTRAOP_THREADS"]))
+            super().__init__(jobs)
+
+    monkeypatch.setattr(recording, "_pool", Pool)
+    found = list(recording.again(kept, list(kept.rows.values()), jobs=2))
+    assert [one.word for one in found] == ["identical"] * 2
+    assert asked == [(2, "1", "1")]

@@ -10,7 +10,8 @@ KEY = ("dca.figure2", "dca_g2_fig2", "zinb", 0, "0a0b0c0d")
 def test_a_build_says_how_many_rows_agree_and_which_differ():
     found = [Agreement(KEY, IDENTICAL, {}), Agreement(KEY, WITHIN, {"silhouette": (0.4, 0.5)})]
     assert recorded.agreement_of(found) == (
-        "This build computed **2** rows of the record once more: **1** identical, **1** within the spread.\n"
+        "This build computed **2** rows of the record once more: **1** identical, **1** within the spread; "
+        "of the 1 not identical another processor recorded 0.\n"
     )
     differing = recorded.agreement_of([*found, Agreement(KEY, DIFFERENT, {"silhouette": (0.4, 9.0)})])
     assert "- dca.figure2 dca_g2_fig2 zinb 0: different (silhouette: 0.4 recorded, 9 now)" in differing.replace(
@@ -24,9 +25,9 @@ def test_the_record_says_where_it_comes_from(tmp_path):
     kept = Record(tmp_path)
     assert recorded.batches(kept) == "The record has no rows yet.\n"
     row = {"experiment": "dca.figure2", "dataset": "d", "method": "zinb", "seed": 0, "settings": {}, "status": "ok"}
-    batch = {"batch": "b", "commit": "0123456789ab", "lock": "ba98", "cpu": "made up", "cores": 2, "gpus": "",
-             "started": "2026-01-01", "rows": 1, "core_s": 1800.0}  # fmt: skip
+    batch = {"batch": "b", "commit": "0123456789ab", "lock": "ba98", "python": "3.12.1", "cpu": "made up", "cores": 2,
+             "gpus": "", "started": "2026-01-01", "rows": 1, "core_s": 1800.0}  # fmt: skip
     kept.add(row | {"reason": None, "scores": {"r": 1.0}, "claims": {}, "variant": None}, 1800.0, batch)
     text = recorded.batches(kept)
     assert text.startswith("1 rows of 1 experiments, 0.5 core-hours.")
-    assert "| 2026-01-01 | `0123456789ab` | `ba98` | made up | 2 | – | 1 | 0.50 |" in text
+    assert "| 2026-01-01 | `0123456789ab` | `ba98` | 3.12.1 | made up | 2 | – | 1 | 0.50 |" in text

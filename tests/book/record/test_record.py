@@ -8,8 +8,8 @@ from scgen_book.record import DIGITS, Record, agreement, current, drawn, key_of,
 from scgen_lib.errors import InputError
 
 BATCH = {
-    "batch": "20260101T000000Z", "commit": "0123456789ab", "lock": "ba9876543210", "cpu": "made up", "cores": 1,
-    "gpus": "", "started": "2026-01-01", "rows": 1, "core_s": 1.5,
+    "batch": "20260101T000000Z", "commit": "0123456789ab", "lock": "ba9876543210", "python": "3.12.1", "cpu": "made up",
+    "cores": 1, "gpus": "", "started": "2026-01-01", "rows": 1, "core_s": 1.5,
 }  # fmt: skip
 
 
@@ -180,8 +180,21 @@ def test_a_number_is_held_against_the_recorded_one_and_then_against_the_spread(t
     words = {value: agreement.judge(record, silhouette(value)).word for value in (0.4, 0.400001, 0.45, 90.0)}
     assert list(words.values()) == ["identical", "identical", "within the spread", "different"]
     told = str(agreement.judge(record, silhouette(90.0)))
-    assert told == "dca.figure2 dca_g2_fig2 zinb 0: different (silhouette: 0.4 recorded, 90 now)"
+    assert told.startswith("dca.figure2 dca_g2_fig2 zinb 0: different (silhouette: 0.4 recorded, 90 now; ")
     assert agreement.judge(record, silhouette(0.4) | {"dataset": "another"}) is None
+
+
+def test_rows_that_are_not_identical_name_another_processor(tmp_path, monkeypatch):
+    record = kept(tmp_path, *(silhouette(0.5 + x, seed) for seed, x in enumerate((-0.1, 0.0, 0.1))))
+    elsewhere = [agreement.judge(record, silhouette(value)) for value in (0.4, 0.45)]
+    assert str(elsewhere[0]).endswith("0: identical")
+    assert str(elsewhere[1]).endswith("(silhouette: 0.4 recorded, 0.45 now; recorded on another processor, made up)")
+    assert agreement.told(elsewhere).endswith("; of the 1 not identical another processor recorded 1")
+    assert agreement.told(elsewhere[:1], "**{}**") == "**1** identical"
+    monkeypatch.setattr(agreement.provenance, "processor", lambda: "made up")
+    here = agreement.judge(record, silhouette(0.45))
+    assert str(here).endswith("(silhouette: 0.4 recorded, 0.45 now)")
+    assert agreement.told([here]).endswith("; of the 1 not identical another processor recorded 0")
 
 
 def test_one_seed_has_no_spread_and_what_has_ended_is_not_what_has_not(tmp_path):
@@ -189,7 +202,7 @@ def test_one_seed_has_no_spread_and_what_has_ended_is_not_what_has_not(tmp_path)
     assert agreement.judge(record, silhouette(0.5)).word == "too few seeds to say"
     assert agreement.judge(record, silhouette(None)).word == "different"
     gap = agreement.judge(record, row(status="gap", reason="it ended", scores={}))
-    assert str(gap) == "dca.figure2 dca_g2_fig2 zinb 0: different (a gap now: it ended)"
+    assert str(gap).startswith("dca.figure2 dca_g2_fig2 zinb 0: different (a gap now: it ended; ")
 
 
 def test_times_are_not_compared(tmp_path):
