@@ -1,5 +1,8 @@
 """Keras and TensorFlow as this library takes them for granted; what makes layers or trainings imports it first."""
 
+import contextlib
+import ctypes
+
 import keras
 import tensorflow as tf
 
@@ -9,3 +12,11 @@ keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 # Every fit has functions of its own, which TensorFlow takes for a mistake and warns of in the pages.
 tf.get_logger().setLevel("ERROR")
+
+# Beside large windows of mini-batches glibc returns what every product of matrices has packed to the system, which has
+# to clear its pages anew: up to a third of an update. Pieces up to this size it is to keep, and before threads begin.
+_KEPT_BYTES = 16 << 20
+with contextlib.suppress(OSError, AttributeError):
+    _libc = ctypes.CDLL("libc.so.6")
+    for _option in (-1, -2, -3):  # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of malloc.h
+        _libc.mallopt(_option, _KEPT_BYTES)
