@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.python.eager import context
 
 # ``~/.keras/keras.json`` may say otherwise, for other projects.
 keras.config.set_floatx("float32")
@@ -20,3 +23,22 @@ with contextlib.suppress(OSError, AttributeError):
     _libc = ctypes.CDLL("libc.so.6")
     for _option in (-1, -2, -3):  # M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of malloc.h
         _libc.mallopt(_option, _KEPT_BYTES)
+
+
+@contextlib.contextmanager
+def without_memory_optimizer() -> Iterator[None]:
+    """Let TensorFlow run graphs of large tensors as they are, in this thread.
+
+    It would sum such tensors in temporary variables, and those of a loop within a loop it forgets to free: run once
+    more, the graph fails. Nothing public turns off that pass alone.
+    """
+    options = context.context().function_call_options
+    before = options.config_proto_serialized
+    config = config_pb2.ConfigProto.FromString(before)
+    config.graph_options.rewrite_options.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
+    options.config_proto_serialized = config
+    try:
+        yield
+    finally:
+        # a string of bytes is what it keeps, but not what it takes
+        options.config_proto_serialized = config_pb2.ConfigProto.FromString(before)

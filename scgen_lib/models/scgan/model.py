@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scgen_lib import training
+from scgen_lib import backend, training
 from scgen_lib.data import checks
 from scgen_lib.data.stored import Stored
 from scgen_lib.errors import DataError, ParameterError
@@ -182,16 +182,17 @@ class ScGAN(ScGANSettings, AnnDataModel):
         if log_dir is not None:
             some = training.dense(arrays["x"][:batch_size]), arrays["label"][:batch_size]
             watchers.append(Summaries(log_dir, *some, histograms_every))
-        self._fit_net(
-            arrays,
-            epochs=steps // block,
-            batch_size=self.net.critic_updates * batch_size,
-            order=order,
-            callbacks=watchers,
-            checkpoint=checkpoint,
-            checkpoint_every=max(1, checkpoint_every // block),
-            progress=progress,
-        )
+        with backend.without_memory_optimizer():  # the critic's updates are a loop within that of the steps
+            self._fit_net(
+                arrays,
+                epochs=steps // block,
+                batch_size=self.net.critic_updates * batch_size,
+                order=order,
+                callbacks=watchers,
+                checkpoint=checkpoint,
+                checkpoint_every=max(1, checkpoint_every // block),
+                progress=progress,
+            )
         # Nobody calls the net as a whole, by which Keras would know that its weights are there to be saved.
         self.net.build()
         self.history["step"] = [float((i + 1) * block) for i in range(len(self.history["critic"]))]

@@ -356,6 +356,14 @@ def test_a_killed_and_resumed_training_has_the_numbers_of_an_uninterrupted_one(w
     assert len(set(whole.history["critic"])) == 4
 
 
+@pytest.mark.slow
+def test_a_short_training_of_published_widths_on_thousands_of_genes_goes_on_after_its_first_block():
+    counts = np.random.default_rng(0).poisson(1.0, (3000, 2000)).astype("float32")
+    made = ScGAN(conditional=False).fit(AnnData(counts), steps=4, steps_per_epoch=2)
+    assert np.isfinite(made.history["critic"]).all()
+    assert len(made.history["critic"]) == 2
+
+
 def test_a_damaged_checkpoint_and_one_of_other_settings_are_refused_and_kept(adata, folder, resumed):
     with pytest.raises(CheckpointError, match="expected a checkpoint of this model, data and settings"):
         gan(seed=3, lr_initial=2e-4).fit(adata, checkpoint=folder / "state.npz", **FIT)
