@@ -236,6 +236,8 @@ def test_the_record_of_the_book_is_whole():
         assert method in experiments.get(experiment).methods
         assert set(row["scores"]) <= set(experiments.get(experiment).metrics)
         assert row["batch"] in record.batches
+    of_rows = {drawn.table(record.folder, key) for key in record.rows}
+    assert set((record.folder / "drawn").iterdir()) <= of_rows
     for batch in record.batches.values():
         # of code that somebody else can have
         assert batch["commit"]
