@@ -26,7 +26,8 @@ FOLDER = provenance.ROOT / "book" / "record"
 #: Significant digits: enough to tell whether a number is the same, few enough to be read.
 DIGITS = 6
 _FIRST = ("dataset", "method", "seed", "settings")
-_LAST = ("reason", "core_s", "batch")
+#: The last is the beginning of a hash of the others, which a line that is edited by hand no longer has.
+_LAST = ("reason", "core_s", "batch", "sha256")
 _CLAIM = ("experiment", "dataset", "method", "variant", "settings", "metric", "claim")
 #: What is known of a batch of rows that were computed one after the other; ``core_s`` is seconds of processor cores.
 BATCH = ("batch", "commit", "lock", "python", "cpu", "cores", "gpus", "started", "rows", "core_s")
@@ -74,7 +75,7 @@ class Record:
     Raises
     ------
     InputError
-        If a table does not fit the others.
+        If a table does not fit the others, or a row is not as it was written down.
     """
 
     def __init__(self, folder: str | Path = FOLDER):
@@ -105,7 +106,13 @@ class Record:
             "settings": self.settings[line["settings"]], "status": "gap" if line["reason"] else "ok",
             "reason": line["reason"] or None, "scores": scores, "core_s": float(line["core_s"]), "batch": line["batch"],
         }  # fmt: skip
-        self.rows[(table.stem, row["dataset"], row["method"], row["seed"], line["settings"])] = row
+        key = (table.stem, row["dataset"], row["method"], row["seed"], line["settings"])
+        if line.get("sha256") != _seal(key, row):
+            raise InputError(
+                f"expected the row {' '.join(map(str, key[1:]))} of {table} as it was written down, got another: "
+                "restore the table, or take the line out and compute it again (`scgen record`)"
+            )
+        self.rows[key] = row
 
     def of(self, experiment: Experiment, settings: Mapping[str, Any] | None = None) -> list[dict]:
         """Return the rows of an experiment as `experiments.row` returns them, of given settings only or of all.
@@ -180,6 +187,7 @@ class Record:
                 row["reason"],
                 f"{row['core_s']:g}",
                 row["batch"],
+                _seal(key, row),
             ]
             for key, row in sorted(rows.items())
         ]
@@ -221,6 +229,12 @@ def digest(chapter: str) -> str:
     """Return a hash of what the record has of a chapter's experiments."""
     tables = sorted([*FOLDER.glob(f"{chapter}.csv"), *FOLDER.glob(f"**/{chapter}.*.csv")])
     return hashlib.sha256(b"".join(table.read_bytes() for table in tables)).hexdigest()
+
+
+def _seal(key: Key, row: Mapping[str, Any]) -> str:
+    scores = {name: _text(row["scores"], name) for name in sorted(row["scores"])}
+    told = [*key, scores, row["reason"], f"{row['core_s']:g}", row["batch"]]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -228,6 +228,19 @@ def test_a_row_is_not_drawn_whose_package_is_missing(tmp_path, monkeypatch):
     assert [one["method"] for one in agreement.drawn(record, 9)] == ["zinb", "zinb"]
 
 
+@pytest.mark.parametrize(("was", "edited"), [("0.123457", "0.223457"), (",2,", ",3,"), (",1.5,", ",0.5,")])
+def test_a_row_that_was_edited_by_hand_is_refused_by_name(tmp_path, was, edited):
+    kept(tmp_path, row(1))
+    table = tmp_path / "dca.figure2.csv"
+    before = table.read_text()
+    assert was in before
+    table.write_text(before.replace(was, edited, 1))
+    with pytest.raises(InputError, match=r"expected the row dca_g2_fig2 zinb 1 \w+ of .* as it was written down, got"):
+        Record(tmp_path)
+    table.write_text(before)
+    assert len(Record(tmp_path).rows) == 1
+
+
 def test_the_record_of_the_book_is_whole():
     record = Record()
     known = {item.id for item in claims.claims()}
