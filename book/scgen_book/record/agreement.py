@@ -25,7 +25,8 @@ LEVEL = 0.001
 RULE = (
     f"A row is identical if none of its numbers differs by more than {ROUNDING:g} of itself. Else a number that "
     f"differs is held against the prediction interval of the recorded seeds at {1 - LEVEL:.1%}, shared out over the "
-    f"row's numbers; with fewer than {FEWEST} recorded seeds there is none, and the row is not judged."
+    f"row's numbers. With fewer than {FEWEST} recorded seeds there is none, nor where all gave one number on another "
+    "processor: such a row is not judged."
 )
 
 
@@ -79,7 +80,7 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
     words: dict[str, dict[str, tuple]] = {}
     for metric in metrics:
         old, new = known["scores"].get(metric), record.rounded(row["scores"].get(metric))
-        word = _compared(kept, key, metric, old, new, len(metrics))
+        word = _compared(kept, key, metric, old, new, len(metrics), processor is not None)
         # only what differs asks for the experiment, whose models take seconds to import
         if word != IDENTICAL and not {metric, row["method"]} & set(experiments.get(row["experiment"]).times):
             words.setdefault(word, {})[metric] = (old, new)
@@ -87,7 +88,9 @@ def judge(kept: Record, row: Mapping) -> Agreement | None:
     return Agreement(key, word, {} if word == IDENTICAL else words[word], processor=processor)
 
 
-def _compared(kept: Record, key: record.Key, metric: str, old: float | None, new: float | None, tests: int) -> str:
+def _compared(
+    kept: Record, key: record.Key, metric: str, old: float | None, new: float | None, tests: int, elsewhere: bool
+) -> str:
     if old is None or new is None:
         return IDENTICAL if old is new else DIFFERENT
     if math.isclose(old, new, rel_tol=ROUNDING, abs_tol=1e-12):
@@ -96,7 +99,7 @@ def _compared(kept: Record, key: record.Key, metric: str, old: float | None, new
         row["scores"].get(metric) for other, row in kept.rows.items() if (*other[:3], other[4]) == (*key[:3], key[4])
     ]
     seeds = [value for value in seeds if value is not None]
-    if len(seeds) < FEWEST:
+    if len(seeds) < FEWEST or (elsewhere and len(set(seeds)) == 1):
         return UNJUDGED
     from scipy import stats
 

@@ -184,6 +184,13 @@ def test_a_number_is_held_against_the_recorded_one_and_then_against_the_spread(t
     assert agreement.judge(record, silhouette(0.4) | {"dataset": "another"}) is None
 
 
+def test_seeds_that_all_gave_one_number_judge_no_other_processor(tmp_path, monkeypatch):
+    record = kept(tmp_path, *(silhouette(0.0, seed) for seed in range(5)))
+    assert agreement.judge(record, silhouette(44.0)).word == "too few seeds to say"
+    monkeypatch.setattr(agreement.provenance, "processor", lambda: "made up")
+    assert agreement.judge(record, silhouette(44.0)).word == "different"
+
+
 def test_rows_that_are_not_identical_name_another_processor(tmp_path, monkeypatch):
     record = kept(tmp_path, *(silhouette(0.5 + x, seed) for seed, x in enumerate((-0.1, 0.0, 0.1))))
     elsewhere = [agreement.judge(record, silhouette(value)) for value in (0.4, 0.45)]
