@@ -1,5 +1,6 @@
 """Where a number comes from: code, packages, machine and time."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -98,6 +99,7 @@ def hardware() -> dict[str, object]:
     return {"cpu": processor(), "cores": environment.cores(), "gpus": _gpus()}
 
 
+@functools.cache
 def processor() -> str:
     """Return the processor's name."""
     try:

@@ -1,7 +1,5 @@
 """The loop of a training, which is that of Keras, and a walk of a fitted network over cells."""
 
-import contextlib
-import ctypes
 import hashlib
 import math
 import os
@@ -13,6 +11,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
+from scgen_lib import backend
 from scgen_lib.data.stored import Stored
 from scgen_lib.errors import TrainingError
 from scgen_lib.training.arrays import Arrays, dense, refuse_none
@@ -104,7 +103,9 @@ def fit(
     # The order matters: `train` learns the epoch first, and the keeper saves what all others have done.
     finite = keras.callbacks.TerminateOnNaN() if may_diverge else _Finite()
     watchers = [keras.callbacks.LambdaCallback(on_epoch_begin=train.begin_epoch), finite, *callbacks, keeper]
-    watchers.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: _trim() if not epoch else None))
+    watchers.append(
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: backend.trim_memory() if not epoch else None)
+    )
     if progress:
         watchers.append(TqdmCallback(epochs=epochs, verbose=0, leave=True))
     keeper.attach(model, callbacks)
@@ -160,12 +161,6 @@ def predictions(
         index = np.minimum(np.arange(start, start + size), n - 1)
         out = compiled({name: tf.constant(dense(a[index])) for name, a in arrays.items()})
         yield {name: value.numpy()[: n - start] for name, value in out.items()}
-
-
-def _trim() -> None:
-    """Return to the system what XLA's compiler has freed: glibc would keep it, 100 to 280 MB a program."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 class _Finite(keras.callbacks.Callback):

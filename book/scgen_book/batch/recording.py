@@ -114,7 +114,7 @@ def again(kept: Record, known: Iterable[dict], *, jobs: int | None = None) -> It
 
 def _once_more(row: dict) -> dict:
     found = experiments.row(row["experiment"], row["dataset"], row["method"], row["seed"], row["settings"])
-    return found | {"arrays": {}}
+    return found | {"arrays": {}}  # which are large, and nobody compares
 
 
 def result(row: dict) -> bool:
