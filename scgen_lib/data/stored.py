@@ -177,8 +177,21 @@ class Stored:
         wanted = np.arange(n) if self._rows is None else self._rows
         order = np.argsort(wanted, kind="stable")
         ordered = wanted[order]
+        # what a function makes on its way may be larger than the cells it is given
+        step = self._step if self._functions else max(n, len(wanted), 1)
+        parts = [self._made(ordered[start : start + step]) for start in range(0, max(len(wanted), 1), step)]
+        block = parts[0]
+        if len(parts) > 1:
+            block = np.concatenate(parts) if isinstance(block, np.ndarray) else sparse.vstack(parts, format="csr")
+        parts.clear()  # before there is a third copy
+        return block[np.argsort(order)] if (order[:-1] > order[1:]).any() else block
+
+    def _made(self, ordered: np.ndarray) -> Block:
+        """Read cells that follow each other in the file, and apply the functions to them."""
+        from scipy import sparse
+
         most = max(1, int(BLOCK_BYTES / self._file.row_bytes / GAP))
-        pieces = []
+        pieces = [sparse.csr_matrix((0, self._file.shape[1]), dtype=self.dtype)]
         for near in np.split(ordered, np.flatnonzero(np.diff(ordered) > GAP) + 1):
             contiguous = len(near) and len(near) == near[-1] - near[0] + 1 and (np.diff(near) == 1).all()
             step = len(near) if contiguous else most
@@ -187,24 +200,8 @@ class Stored:
                 low = int(piece[0])
                 block = self._file.rows(low, int(piece[-1]) + 1)
                 pieces.append(block if contiguous else block[piece - low])
-        empty = sparse.csr_matrix((0, self._file.shape[1]), dtype=self.dtype)
-        block = pieces[0] if len(pieces) == 1 else sparse.vstack(pieces or [empty], format="csr")
-        pieces.clear()  # before there is a third copy
-        if (order[:-1] > order[1:]).any():
-            block = block[np.argsort(order)]
-        return self._applied(block) if self._functions else block
-
-    def _applied(self, block: csr_matrix) -> Block:
-        """Apply the functions to some cells at a time, since what they make on their way may be larger than these."""
-        from scipy import sparse
-
-        parts = []
-        for start in range(0, max(block.shape[0], 1), self._step):
-            part = block[start : start + self._step]
-            parts.append(functools.reduce(lambda values, function: function(values), self._functions, part))
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else sparse.vstack(parts, format="csr")
+        block = pieces[-1] if len(pieces) < 3 else sparse.vstack(pieces[1:], format="csr")
+        return functools.reduce(lambda values, function: function(values), self._functions, block)
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """Walk over the cells: the position of a block's first one, and the block."""

@@ -109,11 +109,14 @@ def fit(
     if progress:
         watchers.append(TqdmCallback(epochs=epochs, verbose=0, leave=True))
     keeper.attach(model, callbacks)
+    initial_epoch = epochs if keeper.finished else keeper.epoch
     # A finished training runs no epoch more, but its callbacks still end it: early stopping puts the best weights back.
     model.fit(
-        train.dataset(),
+        train.dataset(range(initial_epoch, epochs)),
         epochs=epochs,
-        initial_epoch=epochs if keeper.finished else keeper.epoch,
+        initial_epoch=initial_epoch,
+        # what streams goes on from epoch to epoch
+        steps_per_epoch=None if resident else train.n_windows,
         validation_data=validation,
         callbacks=watchers,
         shuffle=False,

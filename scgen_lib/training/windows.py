@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from scgen_lib.data.stored import Stored
 from scgen_lib.errors import InputError
-from scgen_lib.training.arrays import Arrays, dense
+from scgen_lib.training.arrays import Arrays
 
 # A window of streamed, dense mini-batches takes at most about this much memory.
 WINDOW_BYTES = 64 << 20
@@ -17,6 +17,8 @@ WINDOW_BYTES = 64 << 20
 WINDOW_BATCHES = 256
 # XLA takes about as long to compile an operation as some 3,000 calls of it lose outside of an XLA program.
 XLA_PAYS = 3000
+# Bytes: TensorFlow takes an array as it is if its address is a multiple of this.
+ALIGNMENT = 64
 
 # From a seeded generator, the training cells and the batch size to the cells of one epoch.
 Order = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
@@ -69,25 +71,44 @@ class _Ahead:
     def __init__(self, stored: Stored, cells: np.ndarray):
         self.stored, self.cells, self.pool = stored, cells, range(0)
 
-    def __getitem__(self, part: slice) -> np.ndarray:
-        pieces, start = [], part.start
+    def fill(self, out: np.ndarray, part: slice) -> None:
+        """Write some cells of the epoch, dense."""
+        start = part.start
         while start < part.stop:
             if start not in self.pool:
                 first = start - start % self.stored.pool
                 self.pool = range(first, min(first + self.stored.pool, len(self.cells)))
                 self.held = None  # before the next one is there
-                self.held = self.stored[self.cells[first : self.pool.stop]].read()
+                # as they stand in the file: to sort a window's cells takes less than to sort all
+                cells = self.cells[first : self.pool.stop]
+                order = np.argsort(cells, kind="stable")
+                self.held, self.place = self.stored[cells[order]].read(), np.argsort(order)
             stop = min(part.stop, self.pool.stop)
-            pieces.append(dense(self.held[start - self.pool.start : stop - self.pool.start]))
+            held = self.held[self.place[start - self.pool.start : stop - self.pool.start]]
+            _fill(out[start - part.start : stop - part.start], held)
             start = stop
-        return np.concatenate(pieces) if pieces else np.zeros((0, self.stored.shape[1]), "float32")
+
+
+def _fill(out: np.ndarray, values: np.ndarray | sp.csr_matrix) -> None:
+    if sp.issparse(values):
+        values.astype("float32", copy=False).toarray(out=out)
+    else:
+        out[...] = values
+
+
+def _aligned(*shape: int) -> np.ndarray:
+    """Return float32 that begins where TensorFlow wants it to, which else copies it."""
+    room = np.empty(math.prod(shape) * 4 + ALIGNMENT, "uint8")
+    begin = -room.ctypes.data % ALIGNMENT
+    return room[begin : begin + math.prod(shape) * 4].view("float32").reshape(shape)
 
 
 class Windows:
     """The epochs of a training: windows of mini-batches of equal size, and the smaller last one of an epoch.
 
     Resident data are gathered by index, and a variable holds the indices of the epoch, so that an element of the data
-    set is no more than the number of a window; streamed data travel in the elements themselves.
+    set is no more than the number of a window; streamed data travel in the elements themselves, which are made ahead of
+    the training and beyond the end of its epoch.
     """
 
     def __init__(
@@ -103,37 +124,36 @@ class Windows:
         self.arrays, self.rows, self.batch_size, self.resident = arrays, rows, batch_size, resident
         self.order, self.seed = order or in_file_order, seed
         batch_bytes = sum(math.prod(a.shape[1:]) * 4 for a in arrays.values()) * batch_size
-        self.cells = self._cells_of(0)
-        if len(self.cells) == 0:
+        cells = self._cells_of(0)
+        if len(cells) == 0:
             raise InputError(
                 f"expected at least one mini-batch, got {len(rows)} training cells for a batch size of {batch_size}: "
                 "lower the batch size"
             )
-        self.full_batches, self.last_size = divmod(len(self.cells), batch_size)
+        self.full_batches, self.last_size = divmod(len(cells), batch_size)
         self.xla_pays = epochs * self.full_batches >= XLA_PAYS
         most = WINDOW_BATCHES if resident else max(1, WINDOW_BYTES // batch_bytes)
         self.window_batches = max(1, min(most, self.full_batches))
         self.n_windows = max(1, -(-self.full_batches // self.window_batches))
         if resident:
-            self.indices = tf.Variable(self._padded(), dtype=tf.int32, trainable=False)
+            self.indices = tf.Variable(self._padded(cells), dtype=tf.int32, trainable=False)
 
     def _cells_of(self, epoch: int) -> np.ndarray:
         return np.asarray(self.order(np.random.default_rng([self.seed, epoch]), self.rows, self.batch_size))
 
-    def _padded(self) -> np.ndarray:
+    def _padded(self, cells: np.ndarray) -> np.ndarray:
         """Cells of the epoch in windows of one shape, so that one program serves them, and those of the last batch.
 
         What the last window lacks is never walked.
         """
         full = self.full_batches * self.batch_size
         padding = np.zeros(self.n_windows * self.window_batches * self.batch_size - full, "int32")
-        return np.concatenate([self.cells[:full], padding, self.cells[full:]])
+        return np.concatenate([cells[:full], padding, cells[full:]])
 
     def begin_epoch(self, epoch: int, logs: dict | None = None) -> None:
         """Order the cells of an epoch by seed and epoch alone, so that a resumed run repeats it."""
-        self.cells = self._cells_of(epoch)
         if self.resident:
-            self.indices.assign(self._padded())
+            self.indices.assign(self._padded(self._cells_of(epoch)))
 
     def unpack(self, element: tuple) -> tuple[dict[str, tf.Tensor], tf.Tensor, dict[str, tf.Tensor]]:
         """Window (window_batches, B, …), how many of its mini-batches count, and the last mini-batch (r, …) or none."""
@@ -146,8 +166,8 @@ class Windows:
         count = tf.minimum(self.window_batches, self.full_batches - number * self.window_batches)
         return {"index": windows[number]}, count, {"index": self.indices[cut : cut + last * self.last_size]}
 
-    def dataset(self) -> tf.data.Dataset:
-        """Numbers of the windows, or the streamed windows themselves."""
+    def dataset(self, epochs: range = range(1)) -> tf.data.Dataset:
+        """Numbers of the windows of an epoch, or the streamed windows of some epochs."""
         # Nothing here is to be tuned, and the thread that would do it keeps an epoch's end waiting for up to 60 ms.
         options = tf.data.Options()
         options.autotune.enabled = False
@@ -158,27 +178,36 @@ class Windows:
             return {name: tf.TensorSpec((*leading, *a.shape[1:]), tf.float32) for name, a in self.arrays.items()}
 
         element = ((spec(self.window_batches, self.batch_size), tf.TensorSpec((), tf.int32), spec(None)),)
-        data = tf.data.Dataset.from_generator(self._stream, output_signature=element)
-        data = data.apply(tf.data.experimental.assert_cardinality(self.n_windows)).prefetch(2)
+
+        def windows() -> Iterator[tuple]:
+            for epoch in epochs:
+                yield from self._stream(epoch)
+
+        data = tf.data.Dataset.from_generator(windows, output_signature=element)
+        data = data.apply(tf.data.experimental.assert_cardinality(len(epochs) * self.n_windows)).prefetch(2)
         return data.with_options(options)
 
-    def _stream(self) -> Iterator[tuple]:
-        ahead = {name: _Ahead(a, self.cells) for name, a in self.arrays.items() if isinstance(a, Stored)}
+    def _stream(self, epoch: int) -> Iterator[tuple]:
+        cells = self._cells_of(epoch)
+        ahead = {name: _Ahead(a, cells) for name, a in self.arrays.items() if isinstance(a, Stored)}
         full = self.full_batches * self.batch_size
 
         def take(start: int, stop: int, *leading: int) -> dict[str, np.ndarray]:
-            rows = self.cells[start:stop]
-            found = {n: ahead[n][start:stop] if n in ahead else dense(a[rows]) for n, a in self.arrays.items()}
-            # what the last window lacks is never walked
-            lacking = math.prod(leading) - len(rows)
-            if lacking:
-                found = {name: np.pad(v, [(0, lacking), *[(0, 0)] * (v.ndim - 1)]) for name, v in found.items()}
-            return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
+            rows, found = cells[start:stop], {}
+            for name, a in self.arrays.items():
+                out = _aligned(math.prod(leading), *a.shape[1:])
+                if name in ahead:
+                    ahead[name].fill(out[: len(rows)], slice(start, stop))
+                else:
+                    _fill(out[: len(rows)], a[rows])
+                out[len(rows) :] = 0  # what the last window lacks is never walked
+                found[name] = out.reshape(*leading, *a.shape[1:])
+            return found
 
         for number in range(self.n_windows):
             first = number * self.window_batches
             count = min(self.window_batches, self.full_batches - first)
             start = first * self.batch_size
             window = take(start, start + count * self.batch_size, self.window_batches, self.batch_size)
-            end = len(self.cells) if number == self.n_windows - 1 else full
+            end = len(cells) if number == self.n_windows - 1 else full
             yield ((window, np.int32(count), take(full, end, end - full)),)

@@ -1,5 +1,8 @@
 """Windows of mini-batches: how they are cut, ordered, compiled and streamed makes no other numbers."""
 
+import threading
+
+import keras
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -78,3 +81,26 @@ def test_an_order_without_a_mini_batch_is_an_input_error(arrays, run):
 def test_nothing_tunes_the_input_and_keeps_the_end_of_an_epoch_waiting(arrays, resident):
     made = windows.Windows(arrays, np.arange(50), 8, resident, epochs=1)
     assert made.dataset().options().autotune.enabled is False
+
+
+def test_the_next_epoch_is_made_while_this_one_ends(arrays, monkeypatch, run):
+    monkeypatch.setattr(loop, "RESIDENT_BYTES", 0)
+    asked, next_one, in_time = [], threading.Event(), []
+
+    def order(rng, rows, batch_size):
+        asked.append(rows)
+        # the first call tells how many mini-batches an epoch has, the second one is the first epoch's
+        if len(asked) == 3:
+            next_one.set()
+        return rows
+
+    end = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: in_time.append(next_one.wait(30)))
+    run(arrays, epochs=2, order=order, callbacks=[end])
+    assert in_time == [True, True]
+
+
+def test_streamed_arrays_begin_where_tensorflow_takes_them_as_they_are(arrays):
+    made = windows.Windows(arrays, np.arange(50), 8, resident=False, epochs=1)
+    for ((window, _, last),) in made._stream(0):
+        for values in (*window.values(), *last.values()):
+            assert values.ctypes.data % windows.ALIGNMENT == 0

@@ -174,7 +174,9 @@ def scaled(counts: Matrix, library_size: float) -> Matrix:
         )
 
     def scale(x: np.ndarray | sp.csr_matrix) -> np.ndarray | sp.csr_matrix:
-        return (normalize(x.astype("float64"), norm="l1") * library_size).astype("float32")
+        shares = normalize(x.astype("float64"), norm="l1", copy=False)
+        shares *= library_size
+        return shares.astype("float32")
 
     return counts.map(scale) if isinstance(counts, Stored) else scale(counts)
 

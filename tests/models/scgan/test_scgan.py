@@ -15,7 +15,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from anndata import AnnData
 
-from scgen_lib import data, training
+from scgen_lib import data
 from scgen_lib.errors import CheckpointError, DataError, ParameterError, TrainingError
 from scgen_lib.metrics import conditional, mixing
 from scgen_lib.models.scgan import ScGAN
@@ -23,6 +23,7 @@ from scgen_lib.models.scgan.cells import process, scaled
 from scgen_lib.models.scgan.net import ScGANNet
 from scgen_lib.models.scgan.settings import ScGANSettings
 from scgen_lib.settings import arguments
+from scgen_lib.training import windows
 
 TINY = {"gen_layers": [5, 4], "critic_layers": [7, 5], "latent_dim": 3}
 SMALL = {"gen_layers": [16, 16], "critic_layers": [32, 16], "latent_dim": 8, "library_size": 20.0, "bn_momentum": 0.9}
@@ -402,8 +403,8 @@ def test_tensorboard_gets_scalars_by_block_and_histograms_on_request(whole, fold
 def test_sparse_cells_give_the_numbers_of_dense_ones_a_batch_at_a_time(adata, resumed, monkeypatch):
     monkeypatch.setattr("scgen_lib.training.loop.RESIDENT_BYTES", 0)
     largest = []
-    dense = training.dense
-    monkeypatch.setattr("scgen_lib.training.windows.dense", lambda a: largest.append(a.shape[0]) or dense(a))
+    fill = windows._fill
+    monkeypatch.setattr(windows, "_fill", lambda out, values: largest.append(len(out)) or fill(out, values))
     monkeypatch.setattr("scgen_lib.training.windows.WINDOW_BYTES", 1)
     streamed = gan(seed=3).fit(adata, **FIT)
     assert max(largest) <= 5 * 16
