@@ -25,7 +25,7 @@ def peak() -> float:
 
 
 class Pace:
-    """How long an epoch of a training takes, which is to end after three epochs or some seconds.
+    """How long an epoch of a training takes, which is to end after some seconds.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Pace:
     """
 
     def __init__(self, limit: float):
-        self.limit, self.clock, self.ends = limit, [], []
+        self.limit, self.clock, self.validations, self.paused = limit, [], [], 0.0
 
     def start(self) -> None:
         """Note the beginning."""
@@ -42,26 +42,35 @@ class Pace:
 
     def update(self, done: int) -> bool:
         """Note how many updates are done in all; say whether the time is over."""
-        self.clock.append((time.perf_counter(), done))
+        self.clock.append((time.perf_counter() - self.paused, done))
         self.read = bytes_read() - self.before
         return self.clock[-1][0] - self.clock[0][0] > self.limit and len(self.clock) > 1
 
-    def epoch(self) -> bool:
-        """Note the end of an epoch; say whether it was the last."""
-        self.ends.append(time.perf_counter())
-        return len(self.ends) == 3
+    def validate(self) -> None:
+        """Note the beginning of a validation, which stops the clock of the updates."""
+        self.validation = [time.perf_counter()]
 
-    def told(self, updates: int) -> dict[str, float | bool]:
-        """Return seconds and bytes read of an epoch of so many updates, and whether whole ones were measured."""
+    def validated(self) -> None:
+        """Note that some more cells, or all, are validated."""
+        self.validation.append(time.perf_counter())
+
+    def end_validation(self) -> None:
+        """Start the clock of the updates again."""
+        self.validations.append(self.validation)
+        self.paused += time.perf_counter() - self.validation[0]
+
+    def told(self, updates: int) -> dict[str, float]:
+        """Return seconds and bytes read of an epoch of so many updates, and the seconds of a validation."""
         (first, before), (last, done) = self.clock[0], self.clock[-1]
-        if whole := len(self.ends) > 1:
-            seconds = (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
-        else:
-            seconds = (last - first) / (done - before) * updates
+        times = [times[-1] - times[0] for times in self.validations[1:]]
+        if not times and self.validations:
+            # the only one was compiled in its first step, so that the others stand for that
+            _, compiled, *others = self.validations[0]
+            times = [(others[-1] - compiled) * (len(others) + 1) / len(others)]
         return {
             "updates": updates,
             "done": done,
-            "seconds": seconds,
-            "whole": whole,
+            "training": (last - first) / (done - before) * updates,
+            "validation": sum(times) / max(len(times), 1),
             "read": self.read / done * updates,
         }

@@ -6,11 +6,15 @@ mean, and written block by block to a sparse file, which every model is trained 
     python benchmarks/scale.py [--cells 10000 … 1000000] [--models dca dr_a cvae scgan] [--output benchmarks/scale.md]
 
 With ``scvi`` among the models, and ``--scvi`` the Python of an environment that has it, scVI stands beside them.
-What takes longer than ``--seconds`` is stopped then, and its epoch computed from the updates that were done.
+A training is stopped after ``--seconds``, and its epoch computed from the updates that were done. A model is measured
+at all sizes in turn, ``--rounds`` times, since the pace of a machine changes from minute to minute.
 """
 
 import argparse
+import itertools
 import json
+import math
+import statistics
 import sys
 import tempfile
 import time
@@ -23,7 +27,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import scipy.sparse as sp
-from harness import other, report
+from harness import other, ratios, report, spread
 from process import Pace, bytes_read, peak
 
 from scgen_lib import data
@@ -40,7 +44,7 @@ BLOCK = 20_000
 
 
 class Watch(keras.callbacks.Callback):
-    """Ends a training after three epochs or some seconds, and says how long an epoch takes without compilation."""
+    """Ends a training after some seconds, and says how long an epoch takes without compilation."""
 
     def __init__(self, seconds: float):
         super().__init__()
@@ -56,9 +60,14 @@ class Watch(keras.callbacks.Callback):
         if self.pace.update(self.updates):
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if not self.model.stop_training:
-            self.model.stop_training = self.pace.epoch()
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.pace.validate()
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.pace.validated()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self.pace.end_validation()
 
 
 def profiles(name: str, genes: int) -> anndata.AnnData:
@@ -120,51 +129,78 @@ def one(model: str, path: Path, seconds: float, denoise: str | None) -> dict:
 
 def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
     """Make the files that are lacking, and measure every model on every file; a folder keeps what was measured."""
-    rows, real = [], None
+    rows, real, paths = [], None, {}
     folder.mkdir(parents=True, exist_ok=True)
     for cells in options.cells:
-        path = folder / f"{options.profiles}-{cells}x{options.genes}.h5ad"
+        paths[cells] = path = folder / f"{options.profiles}-{cells}x{options.genes}.h5ad"
         if not path.exists():
             real = profiles(options.profiles, options.genes) if real is None else real
             simulate(real, cells, path)
-        for model in options.models:
-            kept = path.with_name(f"{path.stem}-{model}.json")
-            if not kept.exists():
-                # scGAN and DR-A do not denoise
-                denoise = cells in (options.denoise or ()) and model in ("dca", "cvae")
-                command = [sys.executable, __file__, "--one", model]
-                if model == "scvi":
-                    command = [options.scvi, str(Path(__file__).with_name("scale_scvi.py"))]
-                # of others: the row before this one has ended
-                load = psutil.cpu_percent(interval=2) / 100 * psutil.cpu_count()
-                command += [str(path), "--seconds", str(options.seconds), *(["--denoise"] if denoise else [])]
-                row = {"model": model, "load": load, "limit": options.seconds}
-                kept.write_text(json.dumps(row | other(command)), encoding="utf-8")
-            rows.append(json.loads(kept.read_text(encoding="utf-8")))
-            print(rows[-1], file=sys.stderr, flush=True)
+    for number, model, cells in itertools.product(range(options.rounds), options.models, options.cells):
+        path = paths[cells]
+        kept = path.with_name(f"{path.stem}-{model}-{number}.json")
+        if not kept.exists():
+            # scGAN and DR-A do not denoise
+            denoise = number == 0 and cells in (options.denoise or ()) and model in ("dca", "cvae")
+            command = [sys.executable, __file__, "--one", model]
+            if model == "scvi":
+                command = [options.scvi, str(Path(__file__).with_name("scale_scvi.py"))]
+            # of others: the row before this one has ended
+            load = psutil.cpu_percent(interval=2) / 100 * psutil.cpu_count()
+            command += [str(path), "--seconds", str(options.seconds), *(["--denoise"] if denoise else [])]
+            row = {"model": model, "load": load, "limit": options.seconds}
+            kept.write_text(json.dumps(row | other(command)), encoding="utf-8")
+        rows.append(json.loads(kept.read_text(encoding="utf-8")))
+        print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
 
+def per_cell(row: dict) -> float:
+    """Microseconds per training cell and epoch."""
+    return (row["training"] + row["validation"]) / (row["updates"] * row["batch"]) * 1e6
+
+
 def table(rows: list[dict]) -> list[str]:
-    """Return the report's lines."""
+    """Return the report's lines; `rows` of several rounds."""
+    of: dict[str, dict[int, list[dict]]] = {}
+    for row in rows:
+        of.setdefault(row["model"], {}).setdefault(row["cells"], []).append(row)
+    sizes = sorted({row["cells"] for row in rows})
+    smallest = sizes[0]
     lines = [
-        "| model | cells | file, GB | counts | s before training | s per epoch | updates measured / in an epoch | "
-        "ms per update | µs per cell and epoch | read in an epoch, × file | peak, GiB |",
+        "| model | cells | file, GB | counts | s before training | s per epoch | of it validation | ms per update | "
+        "µs per cell and epoch | read in an epoch, × file | peak, GiB |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        epoch = row["seconds"]
-        seconds = f"{epoch:,.1f}" if row["whole"] else f"*{epoch:,.0f}*"
-        cells = row["updates"] * row["batch"]
+    for size, model in itertools.product(sizes, of):
+        found = of[model][size]
+        row = found[0]
+        epoch = statistics.median(row["training"] + row["validation"] for row in found)
+        seconds = f"{epoch:,.1f}" if epoch < 10 else f"{epoch:,.0f}"
+        validation = statistics.median(row["validation"] for row in found)
         # what is read ahead says little of an epoch before that is over
-        read = f"{row['read'] / row['file']:.1f}" if row["whole"] else "–"
+        whole = all(row["done"] > row["updates"] for row in found)
         lines.append(
-            f"| {NAMES[row['model']]} | {row['cells']:,} | {row['file'] / 1e9:.2f} | "
-            f"{'disk' if row['on_disk'] else 'memory'} | {row['setup']:.1f} | {seconds} | "
-            f"{row['done']:,} / {row['updates']:,} | "
-            f"{epoch / row['updates'] * 1e3:.2f} | {epoch / cells * 1e6:.0f} | {read} | "
-            f"{row['trained']:.2f} |"
+            f"| {NAMES[model]} | {size:,} | {row['file'] / 1e9:.2f} | {'disk' if row['on_disk'] else 'memory'} | "
+            f"{statistics.median(row['setup'] for row in found):.1f} | "
+            f"{seconds if whole else f'*{seconds}*'} | {f'{validation:,.1f}' if validation else '–'} | "
+            f"{statistics.median(row['training'] / row['updates'] for row in found) * 1e3:.2f} | "
+            f"{spread([per_cell(row) for row in found], 0)} | "
+            f"{statistics.median(row['read'] / row['file'] for row in found) if whole else math.nan:.1f} | "
+            f"{max(row['trained'] for row in found):.2f} |".replace(" nan ", " – ")
         )
+    if len(sizes) > 1:
+        lines += [
+            "",
+            f"Time per cell and epoch, times that of {smallest:,} cells, round by round:",
+            "",
+            "| model | " + " | ".join(f"{size:,} cells" for size in sizes[1:]) + " |",
+            "|---" * len(sizes) + "|",
+        ]
+        for model, found in of.items():
+            times = {size: [per_cell(row) for row in found[size]] for size in sizes}
+            cells = [spread(ratios(times[size], times[smallest])) for size in sizes[1:]]
+            lines.append(f"| {NAMES[model]} | " + " | ".join(cells) + " |")
     denoised = [
         f"| {NAMES[row['model']]} | {row['cells']:,} | {row['written'] / 1e9:.2f} | {row['denoise']:.0f} | "
         f"{row['peak']:.2f} |"
@@ -191,6 +227,9 @@ def main() -> None:
     parser.add_argument("--scvi", default=sys.executable, help="Python of an environment that has scvi-tools")
     parser.add_argument("--profiles", default="pbmc3k", help="data set that cells are drawn from")
     parser.add_argument("--seconds", type=float, default=120, help="longest training of a measurement")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="measurements of every row, of which the medians are told"
+    )
     parser.add_argument("--denoise", type=int, nargs="*", help="numbers of cells to denoise to a file too")
     parser.add_argument(
         "--folder", type=Path, help="keeps cells and rows, which are not made again; temporary if left out"
@@ -208,9 +247,10 @@ def main() -> None:
     told = " or ".join(f"{limit:g}" for limit in sorted({row["limit"] for row in rows}))
     notes = (
         f"{options.genes:,} genes of the highest totals in {options.profiles}. Every row is a process of its own.\n"
-        "An epoch is a pass over the training cells (for scGAN 100 outer steps), without compilation; in italics it is "
-        f"extrapolated from the updates done in\n{told} s, without validation. Read are the bytes that "
-        "were asked of the system, from its cache or the disk."
+        "An epoch is a pass over the training cells and its validation (for scGAN 100 outer steps), without "
+        f"compilation, computed from the updates done in\n{told} s; in italics: from a part of an epoch. Read are the "
+        "bytes that were asked of the system, from its cache or the disk.\n"
+        f"Medians of {options.rounds} measurements (smallest–largest), all sizes of a model in turn; the largest peak."
     )
     versions = {row["version"] for row in rows if "version" in row}
     if versions:
@@ -221,7 +261,10 @@ def main() -> None:
             f"\n\n**Other work ran on the machine ({load:.1f} cores before a row): the times stand for no idle "
             "one, and are not to be compared\nwith each other. Memory and what is read are not touched by that.**"
         )
-    command = f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)}"
+    command = (
+        f"benchmarks/scale.py --cells {' '.join(map(str, options.cells))} --models {' '.join(options.models)} "
+        f"--seconds {options.seconds:g} --rounds {options.rounds}"
+    )
     report("From ten thousand cells to a million", command, notes, table(rows), options.output)
 
 

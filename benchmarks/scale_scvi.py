@@ -19,7 +19,7 @@ BATCH = 128  # as in SCVI.train
 
 
 class Watch(Callback):
-    """Ends a training after three epochs or some seconds."""
+    """Ends a training after some seconds."""
 
     def __init__(self, seconds: float):
         self.pace, self.updates = Pace(seconds), 0
@@ -31,10 +31,6 @@ class Watch(Callback):
         self.updates += 1
         if self.pace.update(self.updates):
             trainer.should_stop = True
-
-    def on_train_epoch_end(self, trainer: object, model: object) -> None:
-        if not trainer.should_stop:
-            trainer.should_stop = self.pace.epoch()
 
 
 def main() -> None:

@@ -173,21 +173,21 @@ class Stored:
         """Return all cells, in memory: CSR, or what the last function returns."""
         from scipy import sparse
 
-        n = self._file.shape[0]
-        wanted = np.arange(n) if self._rows is None else self._rows
+        wanted = np.arange(self._file.shape[0]) if self._rows is None else self._rows
         order = np.argsort(wanted, kind="stable")
         ordered = wanted[order]
         # what a function makes on its way may be larger than the cells it is given
-        step = self._step if self._functions else max(n, len(wanted), 1)
-        parts = [self._made(ordered[start : start + step]) for start in range(0, max(len(wanted), 1), step)]
+        step = self.step if self._functions else max(len(wanted), 1)
+        starts = range(0, max(len(wanted), 1), step)
+        parts = [self.applied(self._read(ordered[start : start + step])) for start in starts]
         block = parts[0]
         if len(parts) > 1:
             block = np.concatenate(parts) if isinstance(block, np.ndarray) else sparse.vstack(parts, format="csr")
         parts.clear()  # before there is a third copy
         return block[np.argsort(order)] if (order[:-1] > order[1:]).any() else block
 
-    def _made(self, ordered: np.ndarray) -> Block:
-        """Read cells that follow each other in the file, and apply the functions to them."""
+    def _read(self, ordered: np.ndarray) -> csr_matrix:
+        """Read cells that follow each other in the file."""
         from scipy import sparse
 
         most = max(1, int(BLOCK_BYTES / self._file.row_bytes / GAP))
@@ -200,16 +200,28 @@ class Stored:
                 low = int(piece[0])
                 block = self._file.rows(low, int(piece[-1]) + 1)
                 pieces.append(block if contiguous else block[piece - low])
-        block = pieces[-1] if len(pieces) < 3 else sparse.vstack(pieces[1:], format="csr")
+        return pieces[-1] if len(pieces) < 3 else sparse.vstack(pieces[1:], format="csr")
+
+    def bare(self) -> Stored:
+        """Return the cells as they are in the file, to which no function of `map` is applied."""
+        return self._like(_functions=(), shape=(self.shape[0], self._file.shape[1]))
+
+    def same_cells(self, other: Stored) -> bool:
+        """Say whether another one is of the same cells of the same file, whatever functions are applied."""
+        return self._file is other._file and self._rows is other._rows
+
+    def applied(self, block: Block) -> Block:
+        """Apply the functions of `map` to cells as they are in the file, which should be no more than `step`."""
         return functools.reduce(lambda values, function: function(values), self._functions, block)
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """Walk over the cells: the position of a block's first one, and the block."""
-        for start in range(0, self.shape[0], self._step):
-            yield start, self[start : start + self._step].read()
+        for start in range(0, self.shape[0], self.step):
+            yield start, self[start : start + self.step].read()
 
     @property
-    def _step(self) -> int:
+    def step(self) -> int:
+        """How many cells are read, or given to the functions, at a time."""
         return max(1, int(BLOCK_BYTES / self._file.row_bytes))
 
     def _in_file_order(self) -> tuple[np.ndarray, Stored]:

@@ -65,28 +65,27 @@ def exactly(steps: int, order: Order) -> Order:
     return epoch
 
 
-class _Ahead:
-    """The cells of an epoch in their order, read from disk a pool at a time."""
+class _Pool:
+    """The cells of an epoch in their order, read from disk some at a time."""
 
     def __init__(self, stored: Stored, cells: np.ndarray):
-        self.stored, self.cells, self.pool = stored, cells, range(0)
+        self.stored, self.cells, self.part = stored.bare(), cells, range(0)
 
-    def fill(self, out: np.ndarray, part: slice) -> None:
-        """Write some cells of the epoch, dense."""
-        start = part.start
-        while start < part.stop:
-            if start not in self.pool:
-                first = start - start % self.stored.pool
-                self.pool = range(first, min(first + self.stored.pool, len(self.cells)))
+    def walk(self, start: int, stop: int) -> Iterator[tuple[int, sp.csr_matrix]]:
+        """Walk over some cells of the epoch: how many came before, and a block of them as they are in the file."""
+        position = start
+        while position < stop:
+            if position not in self.part:
+                first = position - position % self.stored.pool
+                self.part = range(first, min(first + self.stored.pool, len(self.cells)))
                 self.held = None  # before the next one is there
-                # as they stand in the file: to sort a window's cells takes less than to sort all
-                cells = self.cells[first : self.pool.stop]
+                # as they stand in the file: a cell is moved when it is written, and not before
+                cells = self.cells[first : self.part.stop]
                 order = np.argsort(cells, kind="stable")
                 self.held, self.place = self.stored[cells[order]].read(), np.argsort(order)
-            stop = min(part.stop, self.pool.stop)
-            held = self.held[self.place[start - self.pool.start : stop - self.pool.start]]
-            _fill(out[start - part.start : stop - part.start], held)
-            start = stop
+            end = min(stop, self.part.stop, position + self.stored.step)
+            yield position - start, self.held[self.place[position - self.part.start : end - self.part.start]]
+            position = end
 
 
 def _fill(out: np.ndarray, values: np.ndarray | sp.csr_matrix) -> None:
@@ -188,21 +187,26 @@ class Windows:
         return data.with_options(options)
 
     def _stream(self, epoch: int) -> Iterator[tuple]:
-        cells = self._cells_of(epoch)
-        ahead = {name: _Ahead(a, cells) for name, a in self.arrays.items() if isinstance(a, Stored)}
+        cells, pools = self._cells_of(epoch), {}
+        on_disk = {name: a for name, a in self.arrays.items() if isinstance(a, Stored)}
+        # what is made of the same cells is read once
+        for name, a in on_disk.items():
+            first = next(other for other in on_disk if a.same_cells(on_disk[other]))
+            pools.setdefault(first, (_Pool(a, cells), []))[1].append(name)
         full = self.full_batches * self.batch_size
 
         def take(start: int, stop: int, *leading: int) -> dict[str, np.ndarray]:
-            rows, found = cells[start:stop], {}
-            for name, a in self.arrays.items():
-                out = _aligned(math.prod(leading), *a.shape[1:])
-                if name in ahead:
-                    ahead[name].fill(out[: len(rows)], slice(start, stop))
-                else:
-                    _fill(out[: len(rows)], a[rows])
-                out[len(rows) :] = 0  # what the last window lacks is never walked
-                found[name] = out.reshape(*leading, *a.shape[1:])
-            return found
+            rows, n = cells[start:stop], math.prod(leading)
+            found = {name: _aligned(n, *a.shape[1:]) for name, a in self.arrays.items()}
+            for name in self.arrays.keys() - on_disk.keys():
+                _fill(found[name][: len(rows)], self.arrays[name][rows])
+            for pool, names in pools.values():
+                for done, block in pool.walk(start, stop):
+                    for name in names:
+                        _fill(found[name][done : done + block.shape[0]], on_disk[name].applied(block))
+            for values in found.values():
+                values[len(rows) :] = 0  # what the last window lacks is never walked
+            return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
 
         for number in range(self.n_windows):
             first = number * self.window_batches

@@ -175,8 +175,10 @@ def scaled(counts: Matrix, library_size: float) -> Matrix:
 
     def scale(x: np.ndarray | sp.csr_matrix) -> np.ndarray | sp.csr_matrix:
         shares = normalize(x.astype("float64"), norm="l1", copy=False)
-        shares *= library_size
-        return shares.astype("float32")
+        if not sp.issparse(x):
+            return (shares * library_size).astype("float32")
+        values = (shares.data * library_size).astype("float32")
+        return sp.csr_matrix((values, shares.indices, shares.indptr), shares.shape)
 
     return counts.map(scale) if isinstance(counts, Stored) else scale(counts)
 
