@@ -68,16 +68,24 @@ def exactly(steps: int, order: Order) -> Order:
 class _Pool:
     """The cells of an epoch in their order, read from disk some at a time."""
 
-    def __init__(self, stored: Stored, cells: np.ndarray):
-        self.stored, self.cells, self.part = stored.bare(), cells, range(0)
+    def __init__(self, stored: Stored):
+        self.stored, self.cells, self.part = stored.bare(), np.zeros(0, int), range(0)
+
+    def begin(self, cells: np.ndarray) -> None:
+        """Take the cells of an epoch; what is held stays where they are those of the last one."""
+        if not np.array_equal(cells, self.cells):
+            self.cells, self.part = cells, range(0)
+        # nothing is won by holding cells that are walked through as they stand, unless all of them can stay
+        in_pools = len(cells) <= self.stored.pool or (np.diff(cells) < 0).any()
+        self.size = self.stored.pool if in_pools else self.stored.step
 
     def walk(self, start: int, stop: int) -> Iterator[tuple[int, sp.csr_matrix]]:
         """Walk over some cells of the epoch: how many came before, and a block of them as they are in the file."""
         position = start
         while position < stop:
             if position not in self.part:
-                first = position - position % self.stored.pool
-                self.part = range(first, min(first + self.stored.pool, len(self.cells)))
+                first = position - position % self.size
+                self.part = range(first, min(first + self.size, len(self.cells)))
                 self.held = None  # before the next one is there
                 # as they stand in the file: a cell is moved when it is written, and not before
                 cells = self.cells[first : self.part.stop]
@@ -136,6 +144,14 @@ class Windows:
         self.n_windows = max(1, -(-self.full_batches // self.window_batches))
         if resident:
             self.indices = tf.Variable(self._padded(cells), dtype=tf.int32, trainable=False)
+        # arrays on disk, by the cells they are made of, which are read once
+        self.pools: list[tuple[_Pool, dict[str, Stored]]] = []
+        for name, a in arrays.items():
+            if isinstance(a, Stored):
+                of_pool = next((of for _, of in self.pools if a.same_cells(next(iter(of.values())))), None)
+                if of_pool is None:
+                    self.pools.append((_Pool(a), of_pool := {}))
+                of_pool[name] = a
 
     def _cells_of(self, epoch: int) -> np.ndarray:
         return np.asarray(self.order(np.random.default_rng([self.seed, epoch]), self.rows, self.batch_size))
@@ -187,23 +203,21 @@ class Windows:
         return data.with_options(options)
 
     def _stream(self, epoch: int) -> Iterator[tuple]:
-        cells, pools = self._cells_of(epoch), {}
-        on_disk = {name: a for name, a in self.arrays.items() if isinstance(a, Stored)}
-        # what is made of the same cells is read once
-        for name, a in on_disk.items():
-            first = next(other for other in on_disk if a.same_cells(on_disk[other]))
-            pools.setdefault(first, (_Pool(a, cells), []))[1].append(name)
+        cells = self._cells_of(epoch)
+        for pool, _ in self.pools:
+            pool.begin(cells)
         full = self.full_batches * self.batch_size
 
         def take(start: int, stop: int, *leading: int) -> dict[str, np.ndarray]:
             rows, n = cells[start:stop], math.prod(leading)
             found = {name: _aligned(n, *a.shape[1:]) for name, a in self.arrays.items()}
-            for name in self.arrays.keys() - on_disk.keys():
-                _fill(found[name][: len(rows)], self.arrays[name][rows])
-            for pool, names in pools.values():
+            for name, a in self.arrays.items():
+                if not isinstance(a, Stored):
+                    _fill(found[name][: len(rows)], a[rows])
+            for pool, of_pool in self.pools:
                 for done, block in pool.walk(start, stop):
-                    for name in names:
-                        _fill(found[name][done : done + block.shape[0]], on_disk[name].applied(block))
+                    for name, stored in of_pool.items():
+                        _fill(found[name][done : done + block.shape[0]], stored.applied(block))
             for values in found.values():
                 values[len(rows) :] = 0  # what the last window lacks is never walked
             return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}

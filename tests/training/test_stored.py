@@ -99,21 +99,41 @@ def test_a_checkpoint_is_of_the_cells_in_the_file(on_disk, arrays, tmp_path, run
             run({**on_disk, "x": Stored(file["x"])}, epochs=1, checkpoint=tmp_path / "state")
 
 
-def test_an_epoch_reads_the_file_about_once(on_disk, monkeypatch, run):
-    read = []
+@pytest.fixture
+def read(monkeypatch):
+    """How many cells were read from files, each time."""
+    found = []
     rows = stored._File.rows
 
     def counted(self, start, stop):
-        read.append(stop - start)
+        found.append(stop - start)
         return rows(self, start, stop)
 
     monkeypatch.setattr(stored, "GAP", 1)
     monkeypatch.setattr(stored._File, "rows", counted)
+    return found
+
+
+def test_an_epoch_reads_the_file_about_once(on_disk, read, run):
     run(on_disk, epochs=2)
     # a run that lies across two pools is read twice
     assert 2 * 50 <= sum(read) <= 2 * 50 * 1.2
     # and by runs, not by cells
     assert len(read) < 2 * 50 / 2
+
+
+def test_arrays_made_of_the_same_cells_are_read_once(on_disk, read, run):
+    twice = on_disk["x"].map(lambda x: 2 * x)
+    run({**on_disk, "twice": twice}, epochs=2)
+    assert 2 * 50 <= sum(read) <= 2 * 50 * 1.2
+
+
+@pytest.mark.parametrize(("n", "times"), [(17, 1), (20, 3)])
+def test_validation_cells_that_a_pool_holds_are_read_once(on_disk, read, n, times, run, monkeypatch):
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 5 * 6 * 4)
+    run(on_disk, epochs=3, rows=np.arange(40, 50), validation_rows=np.arange(n))
+    # the training cells fit into a pool too, but come in another order every epoch
+    assert sum(read) == 3 * 10 + times * n
 
 
 def test_predictions_are_those_of_memory(arrays, on_disk):
