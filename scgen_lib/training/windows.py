@@ -13,6 +13,8 @@ from scgen_lib.training.arrays import Arrays
 
 # A window of streamed, dense mini-batches takes at most about this much memory.
 WINDOW_BYTES = 64 << 20
+# So many windows are made ahead: of a small net they last about as long as the next pool takes to be read.
+AHEAD = 3
 # Mini-batches per call when the data are resident: enough to hide the call, few enough for a lively progress bar.
 WINDOW_BATCHES = 256
 # XLA takes about as long to compile an operation as some 3,000 calls of it lose outside of an XLA program.
@@ -66,10 +68,22 @@ def exactly(steps: int, order: Order) -> Order:
 
 
 class _Pool:
-    """The cells of an epoch in their order, read from disk some at a time."""
+    """The cells of an epoch in their order, read from disk some at a time for all arrays that are made of them."""
 
     def __init__(self, stored: Stored):
-        self.stored, self.cells, self.part = stored.bare(), np.zeros(0, int), range(0)
+        self.stored, self.arrays = stored.bare(), {}
+        self.cells, self.part = np.zeros(0, int), range(0)
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> list["_Pool"]:
+        """Return as many as there are kinds of cells on disk."""
+        pools: list[_Pool] = []
+        for name, a in arrays.items():
+            if isinstance(a, Stored):
+                if not any(a.same_cells(pool.stored) for pool in pools):
+                    pools.append(cls(a))
+                next(pool for pool in pools if a.same_cells(pool.stored)).arrays[name] = a
+        return pools
 
     def begin(self, cells: np.ndarray) -> None:
         """Take the cells of an epoch; what is held stays where they are those of the last one."""
@@ -79,8 +93,8 @@ class _Pool:
         in_pools = len(cells) <= self.stored.pool or (np.diff(cells) < 0).any()
         self.size = self.stored.pool if in_pools else self.stored.step
 
-    def walk(self, start: int, stop: int) -> Iterator[tuple[int, sp.csr_matrix]]:
-        """Walk over some cells of the epoch: how many came before, and a block of them as they are in the file."""
+    def write(self, out: dict[str, np.ndarray], start: int, stop: int) -> None:
+        """Write some cells of the epoch, dense, to where their arrays begin."""
         position = start
         while position < stop:
             if position not in self.part:
@@ -92,7 +106,9 @@ class _Pool:
                 order = np.argsort(cells, kind="stable")
                 self.held, self.place = self.stored[cells[order]].read(), np.argsort(order)
             end = min(stop, self.part.stop, position + self.stored.step)
-            yield position - start, self.held[self.place[position - self.part.start : end - self.part.start]]
+            block = self.held[self.place[position - self.part.start : end - self.part.start]]
+            for name, stored in self.arrays.items():
+                _fill(out[name][position - start : end - start], stored.applied(block))
             position = end
 
 
@@ -144,14 +160,7 @@ class Windows:
         self.n_windows = max(1, -(-self.full_batches // self.window_batches))
         if resident:
             self.indices = tf.Variable(self._padded(cells), dtype=tf.int32, trainable=False)
-        # arrays on disk, by the cells they are made of, which are read once
-        self.pools: list[tuple[_Pool, dict[str, Stored]]] = []
-        for name, a in arrays.items():
-            if isinstance(a, Stored):
-                of_pool = next((of for _, of in self.pools if a.same_cells(next(iter(of.values())))), None)
-                if of_pool is None:
-                    self.pools.append((_Pool(a), of_pool := {}))
-                of_pool[name] = a
+        self.pools = _Pool.of(arrays)
 
     def _cells_of(self, epoch: int) -> np.ndarray:
         return np.asarray(self.order(np.random.default_rng([self.seed, epoch]), self.rows, self.batch_size))
@@ -199,12 +208,12 @@ class Windows:
                 yield from self._stream(epoch)
 
         data = tf.data.Dataset.from_generator(windows, output_signature=element)
-        data = data.apply(tf.data.experimental.assert_cardinality(len(epochs) * self.n_windows)).prefetch(2)
+        data = data.apply(tf.data.experimental.assert_cardinality(len(epochs) * self.n_windows)).prefetch(AHEAD)
         return data.with_options(options)
 
     def _stream(self, epoch: int) -> Iterator[tuple]:
         cells = self._cells_of(epoch)
-        for pool, _ in self.pools:
+        for pool in self.pools:
             pool.begin(cells)
         full = self.full_batches * self.batch_size
 
@@ -214,10 +223,8 @@ class Windows:
             for name, a in self.arrays.items():
                 if not isinstance(a, Stored):
                     _fill(found[name][: len(rows)], a[rows])
-            for pool, of_pool in self.pools:
-                for done, block in pool.walk(start, stop):
-                    for name, stored in of_pool.items():
-                        _fill(found[name][done : done + block.shape[0]], stored.applied(block))
+            for pool in self.pools:
+                pool.write(found, start, stop)
             for values in found.values():
                 values[len(rows) :] = 0  # what the last window lacks is never walked
             return {name: values.reshape(*leading, *values.shape[1:]) for name, values in found.items()}
