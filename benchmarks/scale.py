@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import anndata
@@ -136,9 +137,20 @@ def measured(options: argparse.Namespace, folder: Path) -> list[dict]:
         if not path.exists():
             real = profiles(options.profiles, options.genes) if real is None else real
             simulate(real, cells, path)
-    for number, model, cells in itertools.product(range(options.rounds), options.models, options.cells):
+
+    def kept_in(path: Path, model: str, number: int) -> Path:
+        return path.with_name(f"{path.stem}-{model}-{number}.json")
+
+    rounds = dict.fromkeys(options.models, options.rounds)
+    for model in options.models:
+        # more rounds of one model that were kept before count too
+        while all(kept_in(path, model, rounds[model]).exists() for path in paths.values()):
+            rounds[model] += 1
+    for number, model, cells in itertools.product(range(max(rounds.values())), options.models, options.cells):
+        if number >= rounds[model]:
+            continue
         path = paths[cells]
-        kept = path.with_name(f"{path.stem}-{model}-{number}.json")
+        kept = kept_in(path, model, number)
         if not kept.exists():
             # scGAN and DR-A do not denoise
             denoise = number == 0 and cells in (options.denoise or ()) and model in ("dca", "cvae")
@@ -244,13 +256,15 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         rows = measured(options, options.folder or Path(temporary))
+    rounds = sorted(set(Counter((row["model"], row["cells"]) for row in rows).values()))
     told = " or ".join(f"{limit:g}" for limit in sorted({row["limit"] for row in rows}))
     notes = (
         f"{options.genes:,} genes of the highest totals in {options.profiles}. Every row is a process of its own.\n"
         "An epoch is a pass over the training cells and its validation (for scGAN 100 outer steps), without "
         f"compilation, computed from the updates done in\n{told} s; in italics: from a part of an epoch. Read are the "
         "bytes that were asked of the system, from its cache or the disk.\n"
-        f"Medians of {options.rounds} measurements (smallest–largest), all sizes of a model in turn; the largest peak."
+        f"Medians of {' or '.join(map(str, rounds))} measurements (smallest–largest), all sizes of a model in turn; "
+        "the largest peak."
     )
     versions = {row["version"] for row in rows if "version" in row}
     if versions:
