@@ -64,9 +64,9 @@ class Pace:
         (first, before), (last, done) = self.clock[0], self.clock[-1]
         times = [times[-1] - times[0] for times in self.validations[1:]]
         if not times and self.validations:
-            # the only one was compiled in its first step, so that the others stand for that
-            _, compiled, *others = self.validations[0]
-            times = [(others[-1] - compiled) * (len(others) + 1) / len(others)]
+            # the only one was compiled in its first step, so that the others stand for that, where there are any
+            begin, compiled, *others = self.validations[0]
+            times = [(others[-1] - compiled) * (len(others) + 1) / len(others) if others else compiled - begin]
         return {
             "updates": updates,
             "done": done,

@@ -13,7 +13,6 @@ at all sizes in turn, ``--rounds`` times, since the pace of a machine changes fr
 import argparse
 import itertools
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -192,14 +191,13 @@ def table(rows: list[dict]) -> list[str]:
         validation = statistics.median(row["validation"] for row in found)
         # what is read ahead says little of an epoch before that is over
         whole = all(row["done"] > row["updates"] for row in found)
+        read = f"{statistics.median(row['read'] / row['file'] for row in found):.1f}" if whole else "–"
         lines.append(
             f"| {NAMES[model]} | {size:,} | {row['file'] / 1e9:.2f} | {'disk' if row['on_disk'] else 'memory'} | "
             f"{statistics.median(row['setup'] for row in found):.1f} | "
             f"{seconds if whole else f'*{seconds}*'} | {f'{validation:,.1f}' if validation else '–'} | "
             f"{statistics.median(row['training'] / row['updates'] for row in found) * 1e3:.2f} | "
-            f"{spread([per_cell(row) for row in found], 0)} | "
-            f"{statistics.median(row['read'] / row['file'] for row in found) if whole else math.nan:.1f} | "
-            f"{max(row['trained'] for row in found):.2f} |".replace(" nan ", " – ")
+            f"{spread([per_cell(row) for row in found], 0)} | {read} | {max(row['trained'] for row in found):.2f} |"
         )
     if len(sizes) > 1:
         lines += [

@@ -191,7 +191,7 @@ class Stored:
         from scipy import sparse
 
         most = max(1, int(BLOCK_BYTES / self._file.row_bytes / GAP))
-        pieces = [sparse.csr_matrix((0, self._file.shape[1]), dtype=self.dtype)]
+        pieces = []
         for near in np.split(ordered, np.flatnonzero(np.diff(ordered) > GAP) + 1):
             contiguous = len(near) and len(near) == near[-1] - near[0] + 1 and (np.diff(near) == 1).all()
             step = len(near) if contiguous else most
@@ -200,7 +200,9 @@ class Stored:
                 low = int(piece[0])
                 block = self._file.rows(low, int(piece[-1]) + 1)
                 pieces.append(block if contiguous else block[piece - low])
-        return pieces[-1] if len(pieces) < 3 else sparse.vstack(pieces[1:], format="csr")
+        if not pieces:
+            return sparse.csr_matrix((0, self._file.shape[1]), dtype=self.dtype)
+        return pieces[0] if len(pieces) == 1 else sparse.vstack(pieces, format="csr")
 
     def bare(self) -> Stored:
         """Return the cells as they are in the file, to which no function of `map` is applied."""
